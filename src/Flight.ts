@@ -1,0 +1,575 @@
+/**
+ * One load from start to commit: its fiber, its limits, who waits for it, and what becomes of its value.
+ *
+ * @since 0.1.0
+ */
+import {
+  Cause,
+  type Clock,
+  Context,
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Option,
+  type Redacted,
+  Result,
+  Tracer
+} from "effect"
+import type * as Codec from "./Codec.ts"
+import * as Entry from "./Entry.ts"
+import * as Event from "./Event.ts"
+import * as Key from "./Key.ts"
+import * as Memory from "./Memory.ts"
+import * as Policy from "./Policy.ts"
+import * as State from "./State.ts"
+
+/**
+ * A load took longer than `hardTimeout`. In the error channel where the options name `hardTimeout`, else a defect.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LoadTimeout extends Data.TaggedError("LoadTimeout")<{
+  readonly cache: string
+  readonly key: string
+  /** The limit, in milliseconds. */
+  readonly limit: number
+}> {
+  override get message() {
+    return `${this.cache}: the load of ${JSON.stringify(this.key)} took longer than ${this.limit} ms`
+  }
+}
+
+/**
+ * A lookup waits, directly or through others, for its own key. A defect: it could never end.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LookupCycle extends Data.TaggedError("LookupCycle")<{
+  readonly cache: string
+  readonly key: string
+}> {
+  override get message() {
+    return `${this.cache}: the lookup of ${JSON.stringify(this.key)} waits for its own key`
+  }
+}
+
+/**
+ * What a lookup is told of the entry that was known when it began, for conditional requests.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Previous<out A> {
+  readonly value: A
+  readonly age: Duration.Duration
+}
+
+/**
+ * What a value may ask for itself. Windows only tighten those of the policy.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Wishes {
+  readonly freshFor?: Duration.Input | undefined
+  readonly maxAge?: Duration.Input | undefined
+  readonly staleIfError?: Duration.Input | undefined
+  /** What `invalidateTag` finds it by. */
+  readonly tags?: ReadonlyArray<string> | undefined
+  /** The age the value already has. */
+  readonly age?: Duration.Input | undefined
+}
+
+/**
+ * What becomes of a loaded value: kept with its wishes; `"share"`: given to all who wait and kept nowhere; `"pass"`:
+ * given to who started the load alone, and for 5 seconds every reader of the key loads for itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Keep = Wishes | "share" | "pass"
+
+/** Options of a load, decoded. One object for a cache, or for an options object of `Swr.swr`. */
+export interface Spec<A = unknown, E = unknown> {
+  readonly policy: Policy.Policy<E>
+  /** For values without wishes of their own. */
+  readonly terms: Entry.Terms
+  readonly codec: Codec.Codec<A, never> | undefined
+  /** In milliseconds. */
+  readonly hardTimeout: number
+  /** Whether the options name it, so that a timeout is an error and not a defect. */
+  readonly named: boolean
+  readonly backoff: Policy.Backoff
+  /** In milliseconds; 0 is off. */
+  readonly failureTimeToLive: number
+  readonly keep: ((value: A, key: unknown) => Keep) | undefined
+}
+
+/** One load that is wanted: what to run, with whose services. */
+export interface Job<A = unknown, E = unknown> {
+  readonly key: unknown
+  readonly spec: Spec<A, E>
+  readonly lookup: (previous: Option.Option<Previous<A>>) => Effect.Effect<A, E>
+  readonly context: Context.Context<never>
+  /** The span of the reader that asked. */
+  readonly span: Tracer.AnySpan | undefined
+}
+
+/** A lookup of many keys at once. */
+export interface Batch<A, E> {
+  readonly lookup: (keys: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyMap<Key.Name, A>, E>
+  /** For a key that the lookup omits. */
+  readonly omitted: (key: unknown) => Effect.Effect<A, E>
+}
+
+/** What all caches of a layer share. */
+export interface Host {
+  readonly clock: Clock.Clock
+  /** Milliseconds since the layer was built, floored; monotonic. */
+  readonly now: () => number
+  /** From 0 to 1, exclusive. */
+  readonly random: () => number
+  readonly context: Context.Context<never>
+  readonly secret: Redacted.Redacted<string> | undefined
+  /** How many refreshes may run at once. */
+  readonly refreshes: number
+  /** Loads that have not landed, and how to stop each. */
+  readonly flights: Map<object, () => void>
+  /** Fibers of loads that have not ended. */
+  readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
+  readonly publish: (event: Event.Event) => void
+  /** Called when the layer closes. */
+  readonly closing: Set<() => void>
+  /** How many listen to events: nothing is computed for none. */
+  listeners: number
+  refreshing: number
+  /** How many loads have begun inside one another in this very step. */
+  depth: number
+  closed: boolean
+}
+
+/** Counters since the cache began. */
+export interface Counters {
+  hits: number
+  stale: number
+  misses: number
+  joined: number
+  loads: number
+  failures: number
+  evictions: number
+}
+
+/** A load that succeeded: the entry it made, and whom it is for. */
+export interface Landing<A = unknown> {
+  readonly entry: Entry.Entry<A>
+  /** For who started the load alone. */
+  readonly pass: boolean
+  /** The reading of the memory's clock at which a tag of this value was invalidated while it loaded; 0 for never. */
+  readonly noted: number
+}
+
+/** How long a key whose value is for one reader alone is left to load side by side. */
+const PASS = 5_000
+
+/** The flights that one fiber flies: one, or those of a batch. */
+export interface Crew {
+  /** How many have not landed. */
+  aloft: number
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** The flights that its lookup waits for just now. */
+  readonly waitsFor: Array<Flight>
+}
+
+/** Of the lookup that is running in this fiber. */
+const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/Current", { defaultValue: () => undefined })
+
+/** A load on its way. */
+export class Flight<A = unknown, E = unknown> {
+  readonly done = Deferred.makeUnsafe<Exit.Exit<Landing<A>, E>>()
+  /** How many readers wait. */
+  waiters = 0
+  /** Somebody is the one who started it. A refresh is started by nobody. */
+  claimed: boolean
+  /** Goes on although nobody waits. */
+  background: boolean
+  /** Begun; else it is due. */
+  begun = false
+  /** Ended, or told to stop. */
+  landed = false
+  /** The state no longer names it. */
+  forgotten = false
+  /** The memory's clock and the time when it began. */
+  clock = 0
+  begunAt = 0
+  /** A value that does not encode. */
+  problem: unknown = undefined
+  crew: Crew = { aloft: 1, fiber: undefined, waitsFor: [] }
+  timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+
+  readonly name: Key.Name
+  readonly job: Job<A, E>
+  readonly cause: Event.LoadCause
+  /** For one reader alone: the state never names it. */
+  readonly alone: boolean
+
+  constructor(name: Key.Name, job: Job<A, E>, cause: Event.LoadCause, alone = false) {
+    this.name = name
+    this.job = job
+    this.cause = cause
+    this.alone = alone
+    this.claimed = this.background = cause === "refresh"
+  }
+}
+
+/** The memory of one cache and its flights. */
+export class Namespace<A = unknown, E = unknown> {
+  readonly memory: Memory.Memory<A>
+  readonly counters: Counters = { hits: 0, stale: 0, misses: 0, joined: 0, loads: 0, failures: 0, evictions: 0 }
+  flying = 0
+  private gathering: Array<Flight<A, E>> | undefined = undefined
+
+  readonly name: string
+  readonly host: Host
+  private readonly weight: ((value: A, key: unknown) => number) | undefined
+
+  constructor(host: Host, name: string, options: {
+    readonly capacity: number
+    readonly weightLimit: number
+    readonly weight: ((value: A, key: unknown) => number) | undefined
+  }) {
+    this.host = host
+    this.name = name
+    this.weight = options.weight
+    this.memory = new Memory.Memory<A>(options.capacity, options.weightLimit, (cell, entry) => {
+      this.counters.evictions++
+      if (host.listeners > 0) {
+        host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, host.now()) })
+      }
+    })
+  }
+
+  /** The fields that every event has. */
+  about(name: Key.Name): { readonly cache: string; readonly key: string } {
+    return { cache: this.name, key: Key.show(name) }
+  }
+
+  /**
+   * Puts a state that the machine answered. A flight that it no longer names is forgotten; one that it newly names
+   * begins. This is one synchronous step: nothing can come between what is known and what is running.
+   */
+  apply(name: Key.Name, next: State.State<A>, weight?: number): void {
+    const before = this.memory.state(name)
+    if (before === next) return
+    this.memory.put(name, next, this.host.now(), weight)
+    // The machine names only what this class gave it.
+    const old = before.flight as Flight<A, E> | undefined
+    const flight = next.flight as Flight<A, E> | undefined
+    if (old === flight) return
+    if (old !== undefined && !old.landed) {
+      old.forgotten = true
+      old.background = false
+      if (old.waiters === 0) this.stop(old)
+    }
+    if (flight === undefined || flight.begun) return
+    if (this.gathering === undefined) this.begin(flight)
+    else this.gathering.push(flight)
+  }
+
+  /** Begins all flights that the function makes the state name as one batch; answers them. */
+  gather(batch: Batch<A, E> | undefined, f: () => void): ReadonlyArray<Flight<A, E>> {
+    if (batch === undefined) {
+      f()
+      return []
+    }
+    const flights: Array<Flight<A, E>> = []
+    this.gathering = flights
+    f()
+    this.gathering = undefined
+    for (const isRefresh of [true, false]) {
+      const some = flights.filter((flight) => (flight.cause === "refresh") === isRefresh)
+      if (some[0] !== undefined) this.beginMany(some, some[0], batch)
+    }
+    return flights
+  }
+
+  /** Starts the load, in this very step; a refresh starts with a yield, out of its reader's way. */
+  begin(flight: Flight<A, E>): void {
+    const { lookup, spec } = flight.job
+    this.depart(flight)
+    if (flight.landed) return
+    const entry = this.memory.state(flight.name).entry
+    const previous = entry === undefined || Entry.isDead(entry, flight.begunAt)
+      ? Option.none()
+      : Option.some({ value: entry.value, age: Duration.millis(Entry.age(entry, flight.begunAt)) })
+    const load = this.fit(flight, Effect.suspend(() => lookup(previous)))
+    this.fork(flight.crew, flight, load).addObserver((exit) => this.land(flight, exit))
+    this.limit(flight, spec.hardTimeout)
+  }
+
+  private beginMany(flights: ReadonlyArray<Flight<A, E>>, first: Flight<A, E>, batch: Batch<A, E>): void {
+    const crew: Crew = { aloft: flights.length, fiber: undefined, waitsFor: [] }
+    for (const flight of flights) {
+      flight.crew = crew
+      this.depart(flight)
+    }
+    const load = Effect.flatMap(
+      Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
+      (values) =>
+        Effect.forEach(flights, (flight) => {
+          const value = values.has(flight.name)
+            ? Effect.succeed(values.get(flight.name) as A)
+            : Effect.suspend(() => batch.omitted(flight.job.key))
+          return Effect.map(Effect.exit(this.fit(flight, value)), (exit) => this.land(flight, exit))
+        }, { concurrency: "unbounded", discard: true })
+    )
+    this.fork(crew, first, load).addObserver((exit) => {
+      // Only where the lookup of many itself failed is there a flight that has not landed.
+      if (Exit.isFailure(exit)) for (const flight of flights) this.land(flight, Exit.failCause(exit.cause))
+    })
+    for (const flight of flights) this.limit(flight, flight.job.spec.hardTimeout)
+  }
+
+  /** From now on the flight counts. After the layer has closed it lands at once. */
+  depart(flight: Flight<A, E>): void {
+    flight.begun = true
+    flight.begunAt = this.host.now()
+    flight.clock = this.memory.clock
+    flight.crew.waitsFor.length = 0
+    this.flying++
+    this.counters.loads++
+    this.host.flights.set(flight, () => this.stop(flight))
+    if (flight.cause === "refresh") this.host.refreshing++
+    if (this.host.listeners > 0) {
+      this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
+    }
+    if (this.host.closed) this.stop(flight)
+  }
+
+  /** With a schema: encoded and decoded once, so that what is answered is what any later reader will get. */
+  fit(flight: Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const codec = flight.job.spec.codec
+    if (codec === undefined) return load
+    return Effect.flatMap(load, (value) =>
+      Effect.catch(codec.roundTrip(value), (problem) => {
+        flight.problem = problem
+        return Effect.succeed(value)
+      }))
+  }
+
+  /** Runs what lands the flights of a crew in a fiber of the layer's, with the services of the first one. */
+  fork<B>(crew: Crew, first: Flight<A, E>, effect: Effect.Effect<B, E>): Fiber.Fiber<B, E> {
+    const host = this.host
+    const { context, span } = first.job
+    const load = Effect.withSpan(Effect.scoped(effect), `${this.name}.load`, {
+      root: true,
+      links: span === undefined ? [] : [{ span, attributes: {} }],
+      attributes: { "swr.cache": this.name }
+    })
+    // Loads that begin inside loads that begin inside loads would run out of stack.
+    const yields = first.cause === "refresh" || host.depth >= 16
+    host.depth++
+    const fiber = Effect.runForkWith(Context.add(context, Current, crew))(
+      yields ? Effect.andThen(Effect.yieldNow, load) : load
+    )
+    host.depth--
+    crew.fiber = fiber
+    host.fibers.add(fiber)
+    fiber.addObserver(() => host.fibers.delete(fiber))
+    // The lookup itself may have made everybody leave.
+    if (crew.aloft === 0) fiber.interruptUnsafe()
+    return fiber
+  }
+
+  /** Abandons the load at its limit, whatever it is doing. */
+  limit(flight: Flight<A, E>, limit: number): void {
+    if (flight.landed) return
+    const host = this.host
+    const timer = Effect.runForkWith(host.context)(host.clock.sleep(Duration.millis(limit)))
+    flight.timer = timer
+    timer.addObserver((exit) => {
+      if (flight.landed || Exit.isFailure(exit)) return
+      const timeout = new LoadTimeout({ ...this.about(flight.name), limit })
+      // The types say LoadTimeout where the options name the limit.
+      this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
+    })
+  }
+
+  /** The end of a load: commit, then answer who waits. Once; whatever comes later is not heard. */
+  land(flight: Flight<A, E>, exit: Exit.Exit<A, E>, timedOut = false): void {
+    if (flight.landed) return
+    this.end(flight, timedOut)
+    const landing = Exit.isSuccess(exit)
+      ? Exit.succeed(this.commit(flight, exit.value))
+      : this.fail(flight, exit.cause)
+    Deferred.doneUnsafe(flight.done, Exit.succeed(landing))
+  }
+
+  /** Stops a load that nobody waits for. */
+  stop(flight: Flight<A, E>): void {
+    if (flight.landed) return
+    if (flight.begun) this.end(flight, true)
+    else flight.landed = true
+    this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+    Deferred.doneUnsafe(flight.done, Exit.succeed(Exit.interrupt()))
+  }
+
+  private end(flight: Flight<A, E>, interrupt: boolean): void {
+    flight.landed = true
+    this.flying--
+    this.host.flights.delete(flight)
+    if (flight.cause === "refresh") this.host.refreshing--
+    flight.timer?.interruptUnsafe()
+    // Told to stop, with the last one of its crew; nobody waits until it has.
+    if (--flight.crew.aloft === 0 && interrupt) flight.crew.fiber?.interruptUnsafe()
+  }
+
+  private commit(flight: Flight<A, E>, value: A): Landing<A> {
+    const { host, memory } = this
+    const { alone, clock, job: { key, spec }, name } = flight
+    const now = host.now()
+    const wish = flight.problem === undefined ? this.wish(spec, value, key) : "encode"
+    const { age, terms } = typeof wish === "string" ? { age: 0, terms: spec.terms } : wish
+    const entry = this.entry(value, now - age, clock, terms)
+    const noted = memory.noted(terms.tags)
+    const state = memory.state(name)
+    let dropped: Event.DropReason | undefined
+    if (wish === "pass" && (state.flight === flight || (alone && state.passUntil !== 0))) {
+      dropped = "pass"
+      this.apply(name, State.passed(state, now + PASS))
+    } else if (state.flight !== flight || noted > clock) {
+      dropped = alone ? "pass" : "forgotten"
+      this.apply(name, State.refused(state, flight))
+    } else if (typeof wish === "string") {
+      dropped = wish
+      this.apply(name, State.answered(state, flight))
+    } else {
+      const weight = this.weigh(value, key)
+      if (!memory.fits(weight)) dropped = "weight"
+      this.apply(name, dropped ? State.answered(state, flight) : State.loaded(state, flight, entry), weight)
+    }
+    if (host.listeners > 0) {
+      const about = this.about(name)
+      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: now - flight.begunAt })
+      else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
+      if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
+    }
+    return { entry, pass: wish === "pass", noted: noted > clock ? noted : 0 }
+  }
+
+  private fail(flight: Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
+    const { host, memory } = this
+    const { name, job: { spec } } = flight
+    const now = host.now()
+    const state = memory.state(name)
+    this.counters.failures++
+    const isAnswer = !isOutage(spec.policy, cause, true)
+    const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
+    const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
+    // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
+    const isNews = lives && !State.isHeld(state, flight.begunAt)
+    this.apply(name, State.failed(state, flight, now, {
+      retryAt: now + retryIn,
+      isAnswer,
+      failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
+    }))
+    if (host.listeners > 0 || isNews) {
+      const event = {
+        _tag: "LoadFailed",
+        ...this.about(name),
+        failure: cause,
+        duration: now - flight.begunAt,
+        retryIn
+      } as const
+      if (host.listeners > 0) host.publish(event)
+      if (isNews) Effect.runForkWith(host.context)(Event.logFailure(event))
+    }
+    return Exit.failCause(cause)
+  }
+
+  /** An entry of this cache, its jitter drawn. */
+  entry(value: A, bornAt: number, clock: number, terms: Entry.Terms): Entry.Entry<A> {
+    return new Entry.Entry(value, bornAt, clock, Math.floor(this.host.random() * Entry.JITTER_STEPS), -1, terms)
+  }
+
+  /** What an entry weighs; `Infinity` for what can't be weighed. */
+  weigh(value: A, key: unknown): number {
+    const weight = this.weight
+    if (weight === undefined) return 1
+    const weighed = Result.getOrElse(Result.try(() => weight(value, key)), () => Infinity)
+    return weighed >= 0 ? weighed : Infinity
+  }
+
+  // `keep` is a stranger's function: what it throws, or bad windows, keep the value from being kept, and nothing else.
+  private wish(spec: Spec<A, E>, value: A, key: unknown) {
+    const keep = spec.keep
+    if (keep === undefined) return { terms: spec.terms, age: 0 }
+    return Result.getOrElse(
+      Result.try(() => {
+        const wishes = keep(value, key)
+        return typeof wishes === "string" ? wishes : bind(spec, wishes)
+      }),
+      () => "keep" as const
+    )
+  }
+}
+
+/** The terms of an entry with wishes of its own, and its first age in milliseconds. Throws `InvalidPolicy`. */
+export const bind = (
+  spec: { readonly policy: Policy.Policy<never>; readonly terms: Entry.Terms },
+  wishes: Wishes
+): { readonly terms: Entry.Terms; readonly age: number } => ({
+  terms: { ...Policy.bounds(spec.policy, wishes), tags: wishes.tags ?? spec.terms.tags, schema: spec.terms.schema },
+  age: wishes.age === undefined ? 0 : Policy.millis("age", wishes.age)
+})
+
+/**
+ * Whether a failure lets an old value stand in. Defects and timeouts do; of errors, `when` decides. A `when` that
+ * throws answers `otherwise`.
+ */
+export const isOutage = <E>(policy: Policy.Policy<E>, cause: Cause.Cause<E>, otherwise: boolean): boolean => {
+  const when = policy.when
+  const error = Cause.findErrorOption(cause)
+  return when === undefined || Option.isNone(error) || error.value instanceof LoadTimeout ||
+    Result.getOrElse(Result.try(() => when(error.value)), () => otherwise)
+}
+
+/**
+ * Counts the reader as waiting while the effect runs, which waits for the flight to land. A reader that `leaves` with an
+ * answer turns the load into a refresh, which finishes; one that is interrupted, being the last, stops it. Dies at once
+ * where waiting could never end.
+ */
+export const wait = <A, E, B>(
+  namespace: Namespace<A, E>,
+  flight: Flight<A, E>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  effect: Effect.Effect<B>,
+  leaves: (value: B) => boolean
+): Effect.Effect<B> => {
+  const crew = fiber.getRef(Current)
+  const target = flight as unknown as Flight
+  if (crew !== undefined && crew.aloft > 0) {
+    if (reaches(target, crew, new Set())) return Effect.die(new LookupCycle(namespace.about(flight.name)))
+    crew.waitsFor.push(target)
+  }
+  flight.waiters++
+  return Effect.onExit(effect, (exit) =>
+    Effect.sync(() => {
+      const index = crew?.waitsFor.indexOf(target) ?? -1
+      if (index >= 0) crew?.waitsFor.splice(index, 1)
+      flight.waiters--
+      if (!flight.forgotten && Exit.isSuccess(exit) && leaves(exit.value)) flight.background = true
+      if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
+    }))
+}
+
+const reaches = (from: Flight, to: Crew, seen: Set<Crew>): boolean => {
+  if (from.landed || seen.has(from.crew)) return false
+  if (from.crew === to) return true
+  seen.add(from.crew)
+  return from.crew.waitsFor.some((next) => reaches(next, to, seen))
+}

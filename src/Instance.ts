@@ -1,0 +1,595 @@
+/**
+ * One cache at work: asks the machine, and does what it says. Every entrance reads, writes and invalidates through
+ * these few functions, whatever its keys and types.
+ *
+ * @since 0.1.0
+ */
+import {
+  Cause,
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  type Fiber,
+  Option,
+  Queue,
+  Ref,
+  Stream,
+  SynchronizedRef
+} from "effect"
+import * as Entry from "./Entry.ts"
+import * as Flight from "./Flight.ts"
+import type * as Key from "./Key.ts"
+import type * as Memory from "./Memory.ts"
+import type * as Policy from "./Policy.ts"
+import * as State from "./State.ts"
+import * as Store from "./Store.ts"
+
+/**
+ * Where an answer came from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Source = "memory" | "store" | "lookup"
+
+/**
+ * A value and the evidence for it, taken when the read ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot<out A> {
+  readonly value: A
+  /** What the read found. */
+  readonly status: Policy.Status
+  readonly source: Source
+  /** Why the value is not fresh; none when it is. */
+  readonly reason: Option.Option<State.Reason>
+  readonly age: Duration.Duration
+  /** How long it is still fresh. */
+  readonly freshFor: Duration.Duration
+  /** How long it may still be given without waiting. */
+  readonly servableFor: Duration.Duration
+}
+
+/**
+ * What a read gives: the value, the evidence, and the two ways to move on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Answer<A, E = never, R = never> extends Snapshot<A> {
+  /** Writes a value through, as `set` does, and answers it. This answer stays as it is. */
+  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError>
+  /** A load that begins now. */
+  readonly revalidate: Effect.Effect<Answer<A, E, R>, E, R>
+}
+
+/** What a read needs when it has to do more than look. One object may be read many times, side by side. */
+export interface Request<A, E, B> {
+  /** As the user gave it. */
+  readonly key: unknown
+  readonly spec: Flight.Spec<A, E>
+  readonly job: (fiber: Fiber.Fiber<unknown, unknown>) => Flight.Job<A, E>
+  readonly view: View<A, E, B>
+}
+
+/** Turns what was found into what the entrance answers. */
+export type View<A, E, B> = (name: Key.Name, entry: Entry.Entry<A>, found: Found<E>) => B
+
+/** The evidence of an answer. */
+export interface Found<E> {
+  readonly status: Policy.Status
+  readonly source: Source
+  readonly reason: State.Reason | undefined
+  readonly at: number
+  readonly policy: Policy.Policy<E>
+}
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** An {@link Answer}, computed where it is asked. */
+export class AnswerImpl<A, E> implements Answer<A, E> {
+  declare private readonly instance: Instance<A, E>
+  declare private readonly request: Request<A, E, unknown>
+  declare private readonly name: Key.Name
+  declare private readonly entry: Entry.Entry<A>
+  declare private readonly found: Found<E>
+
+  constructor(
+    instance: Instance<A, E>,
+    request: Request<A, E, unknown>,
+    name: Key.Name,
+    entry: Entry.Entry<A>,
+    found: Found<E>
+  ) {
+    this.instance = instance
+    this.request = request
+    this.name = name
+    this.entry = entry
+    this.found = found
+  }
+  get value() {
+    return this.entry.value
+  }
+  get status() {
+    return this.found.status
+  }
+  get source() {
+    return this.found.source
+  }
+  get reason() {
+    return Option.fromUndefinedOr(this.found.reason)
+  }
+  get age() {
+    return Duration.millis(Entry.age(this.entry, this.found.at))
+  }
+  get freshFor() {
+    return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).freshFor)
+  }
+  get servableFor() {
+    return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).servableFor)
+  }
+  get mutate() {
+    const { found: { policy }, instance, name, request } = this
+    return (value: A): Effect.Effect<Answer<A, E>, Store.StoreError> =>
+      Effect.map(
+        instance.set(name, request.key, value, request.spec, {}),
+        (entry) => new AnswerImpl(instance, request, name, entry, instance.written(policy))
+      )
+  }
+  get revalidate(): Effect.Effect<Answer<A, E>, E> {
+    const { instance, name, request } = this
+    return instance.revalidate(name, request, instance.answer(request))
+  }
+}
+
+/** What a waiting reader got: the flight's landing, or its own patience ran out. */
+type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
+
+/** One cache. */
+export class Instance<A = unknown, E = unknown> {
+  readonly namespace: Flight.Namespace<A, E>
+  private readonly host: Flight.Host
+  private readonly memory: Memory.Memory<A>
+  private readonly writers = new Map<Key.Name, { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }>()
+
+  constructor(namespace: Flight.Namespace<A, E>) {
+    this.namespace = namespace
+    this.host = namespace.host
+    this.memory = namespace.memory
+  }
+
+  /** Views what was found as an {@link Answer}. */
+  answer(request: Request<A, E, unknown>): View<A, E, Answer<A, E>> {
+    return (name, entry, found) => new AnswerImpl(this, request, name, entry, found)
+  }
+
+  /** The evidence of a value that was just written. */
+  written(policy: Policy.Policy<E>): Found<E> {
+    return { status: "fresh", source: "lookup", reason: undefined, at: this.host.now(), policy }
+  }
+
+  /** **read.** A fresh hit ends here: one look at the table and the clock, nothing else. */
+  read<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Request<A, E, B>
+  ): Effect.Effect<B, E> {
+    const cell = this.memory.find(name)
+    const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
+    if (cell !== undefined && entry !== undefined && entry.terms.schema === request.spec.terms.schema) {
+      const at = this.host.now()
+      if (Entry.status(entry, at, policy) === "fresh") {
+        this.memory.visit(cell)
+        return Exit.succeed(this.hit(name, entry, at, policy, request))
+      }
+    }
+    const seen = this.glance(fiber, name, policy, request, undefined)
+    return Exit.isExit(seen)
+      ? seen
+      : Effect.uninterruptibleMask((restore) => this.attempt(fiber, restore, name, policy, request, seen.status))
+  }
+
+  private hit<B>(
+    name: Key.Name,
+    entry: Entry.Entry<A>,
+    at: number,
+    policy: Policy.Policy<E>,
+    request: Request<A, E, B>
+  ): B {
+    this.namespace.counters.hits++
+    if (this.host.listeners > 0) {
+      this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age: Entry.age(entry, at) })
+    }
+    return request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
+  }
+
+  // `status` is what the read found at first: it may have to look again.
+  private attempt<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Request<A, E, B>,
+    status: Policy.Status
+  ): Effect.Effect<B, E> {
+    const seen = this.glance(fiber, name, policy, request, status)
+    if (Exit.isExit(seen)) return seen
+    const { decision, state } = seen
+    const flight = decision === "join"
+      // The machine names only what the namespace gave it.
+      ? state.flight as Flight.Flight<A, E>
+      : new Flight.Flight<A, E>(name, request.job(fiber), "miss", decision === "pass")
+    if (decision !== "join") {
+      // Counted before it begins: its own lookup may make everybody else leave.
+      flight.waiters++
+      if (flight.alone) this.namespace.begin(flight)
+      else this.namespace.apply(name, State.departed(state, flight))
+      flight.waiters--
+    }
+    const isStarter = !flight.claimed
+    flight.claimed = true
+    const joinedAt = this.memory.clock
+    const again = () => this.attempt(fiber, restore, name, policy, request, status)
+    return Effect.flatMap(this.wait(fiber, restore, flight, policy), (landed) => {
+      const at = this.host.now()
+      if (landed !== undefined && Exit.isSuccess(landed)) {
+        const { entry, noted, pass } = landed.value
+        const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
+        if (!mine) return again()
+        return Effect.succeed(request.view(name, entry, { status, source: "lookup", reason: undefined, at, policy }))
+      }
+      const state = this.memory.state(name)
+      const entry = landed === undefined || (Flight.isOutage(policy, landed.cause, false) && !this.host.closed)
+        ? State.fallback(state, at, policy)
+        : undefined
+      if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
+      const reason = landed === undefined ? "timeout" : "error"
+      return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
+    })
+  }
+
+  /** What a read does without waiting: its answer, or what there is to wait for. */
+  private glance<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Request<A, E, B>,
+    seen: Policy.Status | undefined
+  ) {
+    const { host, namespace } = this
+    if (host.closed) return Exit.interrupt()
+    const state = this.fitting(name, request.spec)
+    const at = host.now()
+    const decision = State.read(state, at, policy)
+    const status = State.status(state, at, policy)
+    const entry = state.entry
+    if (entry !== undefined && (decision === "answer" || decision === "refresh")) {
+      if (status === "fresh") return Exit.succeed(this.hit(name, entry, at, policy, request))
+      const reason = State.reason(state, at)
+      if (decision === "refresh") this.refresh(fiber, name, state, request)
+      else if (State.isHeld(state, at)) this.skip(name, "held")
+      return Exit.succeed(
+        this.serve(name, entry, { status: seen ?? status, source: "memory", reason, at, policy }, request)
+      )
+    }
+    // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
+    if (decision === "fail") return Exit.failCause(state.failure?.cause as Cause.Cause<E>)
+    if (seen === undefined) {
+      if (decision === "join") namespace.counters.joined++
+      else namespace.counters.misses++
+      if (host.listeners > 0) {
+        host.publish({ _tag: decision === "join" ? "Joined" : "Miss", ...namespace.about(name), status })
+      }
+    }
+    return { decision, state, status }
+  }
+
+  private refresh(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    name: Key.Name,
+    state: State.State<A>,
+    request: Request<A, E, unknown>
+  ): void {
+    if (this.host.refreshing >= this.host.refreshes) return this.skip(name, "limit")
+    this.namespace.apply(name, State.departed(state, new Flight.Flight(name, request.job(fiber), "refresh")))
+  }
+
+  private skip(name: Key.Name, reason: "held" | "limit"): void {
+    if (this.host.listeners > 0) {
+      this.host.publish({ _tag: "RefreshSkipped", ...this.namespace.about(name), reason })
+    }
+  }
+
+  /** An old value, with the reason. */
+  private serve<B>(name: Key.Name, entry: Entry.Entry<A>, found: Found<E>, request: Request<A, E, B>): B {
+    this.namespace.counters.stale++
+    const cell = this.memory.find(name)
+    if (cell !== undefined) this.memory.visit(cell)
+    if (this.host.listeners > 0 && found.reason !== undefined) {
+      const { reason, status } = found
+      const age = Entry.age(entry, found.at)
+      this.host.publish({ _tag: "Served", ...this.namespace.about(name), status, reason, age })
+    }
+    return request.view(name, entry, found)
+  }
+
+  /** Waits for the flight to land, or as long as the reader's patience lasts while an old value stands ready. */
+  private wait(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    flight: Flight.Flight<A, E>,
+    policy: Policy.Policy<E>
+  ): Effect.Effect<Waited<A, E>> {
+    const landing = Deferred.await(flight.done)
+    const standsIn = () =>
+      State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
+    const patient = policy.softTimeout === undefined || !standsIn()
+      ? landing
+      : landing.pipe(
+        Effect.timeoutOption(Duration.millis(policy.softTimeout)),
+        Effect.flatMap((landed) =>
+          Option.isSome(landed) ? Effect.succeed(landed.value) : standsIn() ? Effect.undefined : landing
+        ),
+        Effect.provideService(Clock.Clock, this.host.clock)
+      )
+    return Flight.wait(this.namespace, flight, fiber, restore(patient), (waited: Waited<A, E>) => waited === undefined)
+  }
+
+  // Without a schema the type is the reader's word.
+  private fits(entry: Entry.Entry<A>, spec: Flight.Spec<A, E>): boolean {
+    const schema = spec.terms.schema
+    return schema === undefined || entry.terms.schema === schema || spec.codec?.is(entry.value) === true
+  }
+
+  /**
+   * The state of a key whose value fits the schema of the reader. A value kept under another schema object is looked at
+   * once: it is bound to this one, or it is a miss.
+   */
+  private fitting(name: Key.Name, spec: Flight.Spec<A, E>): State.State<A> {
+    const state = this.memory.state(name)
+    const entry = state.entry
+    if (entry === undefined || spec.terms.schema === undefined || entry.terms.schema === spec.terms.schema) return state
+    if (this.fits(entry, spec)) {
+      this.namespace.apply(name, State.rebound(state, { ...entry.terms, schema: spec.terms.schema }))
+    } else {
+      if (this.host.listeners > 0) {
+        this.host.publish({ _tag: "DecodeFailed", ...this.namespace.about(name), error: "another schema's value" })
+      }
+      this.namespace.apply(name, State.voided(state))
+    }
+    return this.memory.state(name)
+  }
+
+  /** **revalidate.** Waits for a load that begins after the call. */
+  revalidate<B>(name: Key.Name, request: Request<A, E, unknown>, view: View<A, E, B>): Effect.Effect<B, E> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((fiber) => this.reload(fiber, restore, name, request, view))
+    )
+  }
+
+  private reload<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    name: Key.Name,
+    request: Request<A, E, unknown>,
+    view: View<A, E, B>
+  ): Effect.Effect<B, E> {
+    if (this.host.closed) return Effect.interrupt
+    const state = this.memory.state(name)
+    const alone = this.host.now() < state.passUntil
+    // The machine names only what the namespace gave it.
+    const flight = !alone && state.next !== undefined
+      ? state.next as Flight.Flight<A, E>
+      : new Flight.Flight<A, E>(name, request.job(fiber), "revalidate", alone)
+    flight.waiters++
+    if (alone) this.namespace.begin(flight)
+    else {
+      // Until it begins it waits for the flight before it.
+      if (state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
+      this.namespace.apply(name, State.revalidated(state, flight))
+    }
+    flight.waiters--
+    const isStarter = !flight.claimed
+    flight.claimed = true
+    const joinedAt = this.memory.clock
+    const policy = request.spec.policy
+    const waited = Flight.wait(this.namespace, flight, fiber, restore(Deferred.await(flight.done)), () => false)
+    return Effect.flatMap(waited, (landed) => {
+      if (Exit.isFailure(landed)) return Effect.failCause(landed.cause)
+      const { entry, noted, pass } = landed.value
+      if ((pass && !isStarter) || (noted !== 0 && joinedAt >= noted)) {
+        return this.reload(fiber, restore, name, request, view)
+      }
+      return Effect.succeed(view(name, entry, this.written(policy)))
+    })
+  }
+
+  /**
+   * Reads many keys, each by its own flight. What has to be loaded is loaded by `batch`, if there is one: those flights
+   * share a fiber.
+   */
+  readMany<B>(
+    keys: ReadonlyMap<Key.Name, Request<A, E, B>>,
+    policy: Policy.Policy<E>,
+    batch: Flight.Batch<A, E> | undefined
+  ): Effect.Effect<ReadonlyMap<Key.Name, Exit.Exit<B, E>>> {
+    const { namespace } = this
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((fiber) => {
+        const exits = new Map<Key.Name, Exit.Exit<B, E>>()
+        const waiting: Array<readonly [Key.Name, Request<A, E, B>, Policy.Status]> = []
+        const flights = namespace.gather(batch, () => {
+          for (const [name, request] of keys) {
+            const seen = this.glance(fiber, name, policy, request, undefined)
+            if (Exit.isExit(seen)) {
+              exits.set(name, seen)
+              continue
+            }
+            waiting.push([name, request, seen.status])
+            if (batch !== undefined && seen.decision === "load") {
+              const flight = new Flight.Flight<A, E>(name, request.job(fiber), "miss")
+              // Until the readers below have come, this call waits for them.
+              flight.waiters++
+              namespace.apply(name, State.departed(seen.state, flight))
+            }
+          }
+        })
+        const reads = Effect.forEach(
+          waiting,
+          ([name, request, status]) =>
+            Effect.flatMap(
+              Effect.exit(Effect.withFiber((child) => this.attempt(child, restore, name, policy, request, status))),
+              (exit) => Effect.sync(() => exits.set(name, exit))
+            ),
+          { concurrency: "unbounded", discard: true }
+        )
+        return Effect.as(
+          Effect.onExit(restore(reads), () =>
+            Effect.sync(() => {
+              for (const flight of flights) {
+                if (flight.cause === "miss" && --flight.waiters === 0) namespace.stop(flight)
+              }
+            })),
+          exits
+        )
+      })
+    )
+  }
+
+  /** **set.** The last word: this value from now on, fresh. */
+  set(
+    name: Key.Name,
+    key: unknown,
+    value: A,
+    spec: Flight.Spec<A, E>,
+    wishes: Flight.Wishes
+  ): Effect.Effect<Entry.Entry<A>, Store.StoreError> {
+    return Effect.suspend(() => {
+      const { age, terms } = Flight.bind(spec, wishes)
+      if (this.host.closed) return Effect.interrupt
+      const bornAt = this.host.now() - age
+      if (spec.codec === undefined) return Effect.succeed(this.write(name, key, value, bornAt, terms))
+      return Effect.matchEffect(spec.codec.roundTrip(value), {
+        onSuccess: (value) => Effect.succeed(this.write(name, key, value, bornAt, terms)),
+        onFailure: (cause) => {
+          this.invalidate(name, "hard")
+          return Effect.fail(new Store.StoreError({ reason: "encode", cache: this.namespace.name, cause }))
+        }
+      })
+    })
+  }
+
+  private write(name: Key.Name, key: unknown, value: A, bornAt: number, terms: Entry.Terms): Entry.Entry<A> {
+    const { host, memory, namespace } = this
+    const entry = namespace.entry(value, bornAt, memory.clock, terms)
+    const state = memory.state(name)
+    const weight = namespace.weigh(value, key)
+    const fits = memory.fits(weight)
+    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
+    if (host.listeners > 0) {
+      const about = namespace.about(name)
+      host.publish({ _tag: "Invalidate", ...about, mode: "set" })
+      if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
+    }
+    return entry
+  }
+
+  /** **mutate.** One at a time per key; reads see the old value until the new one is written. */
+  mutate<E2, R2>(
+    name: Key.Name,
+    key: unknown,
+    spec: Flight.Spec<A, E>,
+    change: (current: Option.Option<A>) => Effect.Effect<A, E2, R2>
+  ): Effect.Effect<Entry.Entry<A>, E2 | Store.StoreError, R2> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const { host, memory, writers } = this
+        const writer = writers.get(name) ?? { lock: SynchronizedRef.makeUnsafe(undefined), users: 0 }
+        writers.set(name, writer)
+        writer.users++
+        const turn = Effect.suspend(() => {
+          if (host.closed) return Effect.interrupt
+          const entry = memory.state(name).entry
+          const current = entry === undefined || Entry.isDead(entry, host.now())
+            ? Option.none()
+            : Option.some(entry.value)
+          return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
+        })
+        return Effect.ensuring(
+          restore(SynchronizedRef.modifyEffect(writer.lock, () => Effect.map(turn, (entry) => [entry, undefined]))),
+          Effect.sync(() => {
+            if (--writer.users === 0) writers.delete(name)
+          })
+        )
+      })
+    )
+  }
+
+  /** **invalidate.** Hard: the entry is gone. Soft: it is stale from now on. */
+  invalidate(name: Key.Name, mode: "hard" | "soft"): void {
+    const state = this.memory.state(name)
+    this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
+    if (this.host.listeners > 0) this.host.publish({ _tag: "Invalidate", ...this.namespace.about(name), mode })
+  }
+
+  /** **invalidateTag.** Also for loads under way, whose tags nobody knows yet. */
+  invalidateTag(tag: string): void {
+    this.memory.note(tag)
+    for (const { key } of this.memory.withTag(tag)) this.namespace.apply(key, State.voided(this.memory.state(key)))
+    if (this.host.listeners > 0) {
+      this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
+    }
+  }
+
+  /** **clear.** Every key. */
+  clear(): void {
+    for (const { key } of this.memory.all()) this.namespace.apply(key, State.voided(this.memory.state(key)))
+    if (this.host.listeners > 0) {
+      this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
+    }
+  }
+
+  /** What memory has, expired entries too; loads nothing, counts nothing. */
+  peek<B>(name: Key.Name, request: Request<A, E, B>): Option.Option<B> {
+    const policy = request.spec.policy
+    const state = this.fitting(name, request.spec)
+    const at = this.host.now()
+    if (state.entry === undefined || Entry.isDead(state.entry, at)) return Option.none()
+    const status = Entry.status(state.entry, at, policy)
+    const reason = status === "fresh" ? undefined : State.reason(state, at)
+    return Option.some(request.view(name, state.entry, { status, source: "memory", reason, at, policy }))
+  }
+
+  /** The present answer, then each commit and void. */
+  changes<B>(name: Key.Name, request: Request<A, E, B>): Stream.Stream<Option.Option<B>> {
+    return Stream.callback<Option.Option<B>>((queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const { host, memory } = this
+          const tell = () => void Queue.offerUnsafe(queue, this.peek(name, request))
+          const end = () => void Queue.endUnsafe(queue)
+          tell()
+          if (host.closed) end()
+          host.closing.add(end)
+          const unwatch = memory.watch(name, tell)
+          return () => {
+            unwatch()
+            host.closing.delete(end)
+          }
+        }),
+        (release) => Effect.sync(release)
+      ), { bufferSize: 16, strategy: "sliding" })
+  }
+
+  /** Counters since the cache began, and what it holds now. */
+  get stats() {
+    const { counters, flying } = this.namespace
+    const { held, size, weight } = this.memory
+    return { ...counters, size, weight, flights: flying, backoffs: held }
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * The table of cells of one cache: how many it holds and how heavy they are, who must stay, which key bears which tag,
+ * and who watches.
+ *
+ * @since 0.1.0
+ */
+import { Ref } from "effect"
+import * as Entry from "./Entry.ts"
+import * as Eviction from "./Eviction.ts"
+import type * as Key from "./Key.ts"
+import * as State from "./State.ts"
+
+/**
+ * One key's place. It is the `Ref` of the key's state in one object, and its own node in the eviction's lists: at a
+ * million keys every object around it would show.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cell<A> extends Ref.Ref<State.State<A>> {}
+export class Cell<A> {
+  static {
+    // What `Ref.make` answers points to a box with `current`; a cell is its own box.
+    Object.setPrototypeOf(this.prototype, Object.getPrototypeOf(Ref.makeUnsafe(undefined)))
+    Object.defineProperty(this.prototype, "ref", {
+      get() {
+        return this
+      }
+    })
+  }
+
+  /** Its name: what the map knows it by. */
+  declare readonly key: Key.Name
+  /** Owned by {@link Memory.put}: everybody else reads. */
+  declare current: State.State<A>
+  /** What its entry weighs. */
+  declare weight: number
+  declare prev: Cell<A> | undefined
+  declare next: Cell<A> | undefined
+  declare queue: number
+  declare visits: number
+
+  constructor(key: Key.Name) {
+    this.key = key
+    this.current = State.empty
+    this.weight = 0
+    this.prev = undefined
+    this.next = undefined
+    this.queue = 0
+    this.visits = 0
+  }
+}
+
+/**
+ * Told when an entry comes or goes; `undefined`: it is gone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Watcher<A> = (entry: Entry.Entry<A> | undefined) => void
+
+const NOTES = 1024
+
+/** Which of the slots a tag's note goes to. Two tags in one slot void too much, never too little. */
+const slotOf = (tag: string): number => {
+  let hash = 7
+  for (let i = 0; i < tag.length; i++) hash = Math.imul(hash, 31) + tag.charCodeAt(i) | 0
+  return hash & (NOTES - 1)
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export class Memory<A> {
+  /** Counts the calls of `invalidateTag` and `clear`: a load carries the reading from when it began. */
+  clock = 0
+  /** The weight of all entries. */
+  weight = 0
+  /** How many keys back off. */
+  held = 0
+
+  private readonly cells = new Map<Key.Name, Cell<A>>()
+  private readonly eviction: Eviction.Eviction<Cell<A>>
+  private readonly tagged = new Map<string, Set<Cell<A>>>()
+  private readonly watchers = new Map<Key.Name, Set<Watcher<A>>>()
+  private notes: Array<number> | undefined
+  private readonly capacity: number
+  private readonly weightLimit: number
+  private readonly onEvict: (cell: Cell<A>, entry: Entry.Entry<A>) => void
+
+  constructor(capacity: number, weightLimit: number, onEvict: (cell: Cell<A>, entry: Entry.Entry<A>) => void) {
+    this.capacity = capacity
+    this.weightLimit = weightLimit
+    this.onEvict = onEvict
+    this.eviction = new Eviction.Eviction(capacity)
+  }
+
+  /** Keys of which something is kept. */
+  get size(): number {
+    return this.eviction.size
+  }
+
+  /** The cell of a key of which something is known. */
+  find(name: Key.Name): Cell<A> | undefined {
+    return this.cells.get(name)
+  }
+
+  /** The state of a key. */
+  state(name: Key.Name): State.State<A> {
+    return this.cells.get(name)?.current ?? State.empty
+  }
+
+  /** All cells, also while they change. */
+  all(): ReadonlyArray<Cell<A>> {
+    return Array.from(this.cells.values())
+  }
+
+  /** The cells whose entry bears a tag. */
+  withTag(tag: string): ReadonlyArray<Cell<A>> {
+    return Array.from(this.tagged.get(tag) ?? [])
+  }
+
+  /** Remembers that a tag was invalidated now, for the loads under way whose tags nobody knows yet. */
+  note(tag: string): void {
+    this.notes ??= Array.from({ length: NOTES }, () => 0)
+    this.notes[slotOf(tag)] = ++this.clock
+  }
+
+  /** The latest invalidation among these tags; 0 for none. */
+  noted(tags: ReadonlyArray<string>): number {
+    const notes = this.notes
+    return notes === undefined ? 0 : tags.reduce((latest, tag) => Math.max(latest, notes[slotOf(tag)] ?? 0), 0)
+  }
+
+  /** Whether a value of this weight can be kept at all. */
+  fits(weight: number): boolean {
+    return weight <= this.weightLimit
+  }
+
+  /** Counts a visit, for the eviction. */
+  visit(cell: Cell<A>): void {
+    Eviction.visit(cell)
+  }
+
+  /**
+   * Puts the state of a key: the one place where a cell changes. Then whatever no longer fits leaves. `weight` is that
+   * of a new entry.
+   */
+  put(name: Key.Name, next: State.State<A>, now: number, weight = 1): void {
+    let cell = this.cells.get(name)
+    if (cell === undefined) {
+      if (State.isEmpty(next)) return
+      cell = new Cell<A>(name)
+      this.cells.set(name, cell)
+    }
+    const before = cell.current
+    cell.current = next
+    if (before.hold !== next.hold) this.held += (next.hold === undefined ? 0 : 1) - (before.hold === undefined ? 0 : 1)
+    if (before.entry !== next.entry) this.replace(cell, before.entry, next.entry, weight)
+    if (State.isEmpty(next)) {
+      this.cells.delete(name)
+      this.eviction.remove(cell)
+      return
+    }
+    const remembers = next.entry !== undefined || next.failure !== undefined || next.passUntil !== 0
+    if (remembers !== this.eviction.has(cell)) {
+      if (remembers) this.eviction.add(cell)
+      else this.eviction.remove(cell)
+    }
+    if (this.eviction.size > this.capacity || this.weight > this.weightLimit) this.shrink(now)
+  }
+
+  /** Calls the watcher when the entry of a key comes or goes, until the returned function is called. */
+  watch(name: Key.Name, watcher: Watcher<A>): () => void {
+    const watchers = this.watchers.get(name) ?? new Set()
+    this.watchers.set(name, watchers.add(watcher))
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size === 0 && this.watchers.get(name) === watchers) this.watchers.delete(name)
+    }
+  }
+
+  /** Forgets everything, without a word to anybody. */
+  close(): void {
+    this.cells.clear()
+    this.eviction.clear()
+    this.tagged.clear()
+    this.watchers.clear()
+    this.weight = 0
+    this.held = 0
+  }
+
+  private replace(
+    cell: Cell<A>,
+    before: Entry.Entry<A> | undefined,
+    next: Entry.Entry<A> | undefined,
+    weight: number
+  ): void {
+    // A mark is the same value under the same terms.
+    const marked = before !== undefined && next !== undefined && next.marked >= 0 && next.value === before.value
+    const heavy = next === undefined ? 0 : marked ? cell.weight : weight
+    this.weight += heavy - cell.weight
+    cell.weight = heavy
+    if (before?.terms.tags !== next?.terms.tags) {
+      for (const tag of before?.terms.tags ?? []) this.untag(tag, cell)
+      for (const tag of next?.terms.tags ?? []) {
+        const cells = this.tagged.get(tag)
+        if (cells === undefined) this.tagged.set(tag, new Set([cell]))
+        else cells.add(cell)
+      }
+    }
+    if (!marked && this.watchers.size > 0) this.watchers.get(cell.key)?.forEach((watcher) => watcher(next))
+  }
+
+  private untag(tag: string, cell: Cell<A>): void {
+    const cells = this.tagged.get(tag)
+    if (cells === undefined) return
+    cells.delete(cell)
+    if (cells.size === 0) this.tagged.delete(tag)
+  }
+
+  private shrink(now: number): void {
+    const pinned = (cell: Cell<A>) => cell.current.flight !== undefined
+    const useless = ({ current }: Cell<A>) =>
+      current.entry !== undefined
+        ? Entry.isDead(current.entry, now)
+        : now >= current.passUntil && (current.failure === undefined || now >= current.failure.until)
+    while (this.eviction.size > this.capacity || this.weight > this.weightLimit) {
+      const cell = this.eviction.evict(pinned, useless)
+      if (cell === undefined) return
+      const { entry, hold } = cell.current
+      this.cells.delete(cell.key)
+      cell.current = State.evicted(cell.current)
+      if (hold !== undefined) this.held--
+      this.weight -= cell.weight
+      cell.weight = 0
+      if (entry === undefined) continue
+      for (const tag of entry.terms.tags) this.untag(tag, cell)
+      this.onEvict(cell, entry)
+    }
+  }
+}

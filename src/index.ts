@@ -1,0 +1,31 @@
+/**
+ * @since 0.1.0
+ */
+
+/**
+ * What happened to a key, as data.
+ *
+ * @since 0.1.0
+ */
+export * as Event from "./Event.ts"
+
+/**
+ * How long a value may be used.
+ *
+ * @since 0.1.0
+ */
+export * as Policy from "./Policy.ts"
+
+/**
+ * How the place where entries outlive the process fails.
+ *
+ * @since 0.1.0
+ */
+export * as Store from "./Store.ts"
+
+/**
+ * The cache service and its entrances.
+ *
+ * @since 0.1.0
+ */
+export * as Swr from "./Swr.ts"

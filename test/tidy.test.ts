@@ -1,0 +1,170 @@
+/**
+ * Keeps the plan of the house true: one room per file of `src`, in the order in which data flows.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+
+/** Each room, and what it may import of the others; `type X`: types only. A room imports only from rooms above it. */
+const house: Record<string, string> = {
+  Policy: "",
+  Key: "",
+  Entry: "Policy",
+  State: "Entry, Policy",
+  Eviction: "",
+  Memory: "State, Entry, Policy, Eviction, Key",
+  Event: "type State, Policy, Key",
+  Codec: "Entry, Policy",
+  Store: "Entry",
+  Flight: "State, Memory, Store, Codec, Event, Entry, Policy, Key",
+  Instance: "Flight, Memory, State, Store, Codec, Event, Entry, Policy, Key",
+  Swr: "*",
+  index: "*"
+}
+
+/** Rooms that are handed the time and return what should happen: nothing of effect that acts, waits or reads a clock. */
+const pure = ["Policy", "Key", "Entry", "State", "Eviction"]
+const impure = ["Effect", "Ref", "Deferred", "Clock", "Layer", "Fiber"]
+
+const banned = {
+  "Date.now": /\bDate\.now\b/,
+  "new Date": /\bnew Date\b/,
+  setTimeout: /\bsetTimeout\b/,
+  setInterval: /\bsetInterval\b/,
+  async: /\basync\s/,
+  "Math.random": /\bMath\.random\b/,
+  "console.": /(?<!\.)\bconsole\./,
+  "process.": /(?<!\.)\bprocess\./
+}
+
+const longest = { line: 120, state: 400 }
+
+const order = Object.keys(house)
+const allowed = Object.fromEntries(order.map((room, place) => {
+  const list = house[room] ?? ""
+  return [room, list === "*" ? order.slice(0, place) : list.split(", ").filter((entry) => entry !== "")]
+}))
+
+// ----- reading the sources
+
+interface Import {
+  readonly from: string
+  readonly names: ReadonlyArray<string>
+  readonly typeOnly: boolean
+}
+
+interface Room {
+  readonly name: string
+  readonly text: string
+  readonly code: string
+  readonly imports: ReadonlyArray<Import>
+}
+
+const tokens = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\/[^\n]*|\/\*[^]*?\*\//g
+const withoutComments = (text: string): string => text.replace(tokens, (token) => token.startsWith("/") ? " " : token)
+const withoutStrings = (code: string): string => code.replace(/"(?:\\.|[^"\\\n])*"/g, `""`)
+
+const clauses = /^(?:import|export)(\s+type)?\s([^;"'()=]*?)\bfrom\s*["']([^"']+)["']/gm
+const bare = /\bimport\s*\(?\s*["']([^"']+)["']/g
+
+/** `import … from "x"`, `export … from "x"`, `import "x"` and `import("x")`. */
+const importsOf = (code: string): ReadonlyArray<Import> => [
+  ...Array.from(code.matchAll(clauses), ([, type, clause = "", from = ""]) => ({
+    from,
+    names: clause.match(/\w+/g) ?? [],
+    typeOnly: type !== undefined
+  })),
+  ...Array.from(code.matchAll(bare), ([, from = ""]) => ({ from, names: [], typeOnly: false }))
+]
+
+const files = readdirSync("src", { recursive: true, encoding: "utf8" })
+const rooms = files.filter((file) => file.endsWith(".ts")).map((file): Room => {
+  const text = readFileSync(`src/${file}`, "utf8")
+  const code = withoutComments(text)
+  return { name: file.replace(/\.ts$/, ""), text, code: withoutStrings(code), imports: importsOf(code) }
+})
+
+/** What is wrong, in one list, so that a failure names every place at once. */
+const wrong = (complaints: (room: Room) => Iterable<string>): ReadonlyArray<string> =>
+  rooms.flatMap((room) => Array.from(complaints(room), (complaint) => `${room.name}: ${complaint}`))
+
+// ----- the rules
+
+describe("the table", () => {
+  it("lists a room only after the rooms it may import, so that there are no circles", () => {
+    const early = order.flatMap((room, place) =>
+      (allowed[room] ?? []).map((entry) => entry.replace("type ", ""))
+        .filter((other) => !order.slice(0, place).includes(other))
+        .map((other) => `${room} may import ${other}, which is not above it`)
+    )
+    expect(early).toEqual([])
+  })
+
+  it("names only rooms that exist as pure", () => {
+    expect(order).toEqual(expect.arrayContaining(pure))
+  })
+})
+
+describe("the rooms", () => {
+  it("are files of src, and each is in the table", () => {
+    expect(files.length).toBeGreaterThan(0)
+    expect(files.filter((file) => !order.some((room) => file === `${room}.ts`))).toEqual([])
+  })
+
+  it("are named by a noun of the field", () => {
+    expect(files.filter((file) => /^(utils?|types?|helpers?|common|shared)\b/i.test(file))).toEqual([])
+  })
+
+  it("import only the rooms the table allows, and nobody imports index", () => {
+    expect(
+      wrong(({ imports, name }) =>
+        imports.filter(({ from }) => from.startsWith(".")).filter(({ from, typeOnly }) => {
+          const room = /^\.\/(\w+)\.ts$/.exec(from)?.[1]
+          const entries = allowed[name] ?? []
+          return room === undefined || !(entries.includes(room) || (typeOnly && entries.includes(`type ${room}`)))
+        }).map(({ from }) => `may not import ${from}`)
+      )
+    ).toEqual([])
+  })
+
+  it("need effect and nothing else", () => {
+    expect(
+      wrong(({ imports }) => imports.map(({ from }) => from).filter((from) => !/^(\.|effect$|effect\/)/.test(from)))
+    ).toEqual([])
+  })
+
+  it("take the time, chance and output from Effect", () => {
+    expect(wrong(({ code }) => Object.keys(banned).filter((word) => banned[word as keyof typeof banned].test(code))))
+      .toEqual([])
+  })
+
+  it("begin with a doc comment", () => {
+    expect(wrong(({ text }) => text.startsWith("/**") ? [] : ["no doc comment"])).toEqual([])
+  })
+
+  it("have no line that is too long", () => {
+    expect(
+      wrong(({ text }) =>
+        text.split("\n").flatMap((line, at) =>
+          line.length > longest.line ? [`line ${at + 1}: ${line.length} columns`] : []
+        )
+      )
+    ).toEqual([])
+  })
+
+  it("are without effects where they are pure", () => {
+    expect(wrong(({ imports, name }) =>
+      pure.includes(name)
+        ? imports.flatMap(({ from, names }) =>
+          [from.replace("effect/", ""), ...names].filter((word) => impure.includes(word))
+        )
+        : []
+    )).toEqual([])
+  })
+})
+
+describe("State", () => {
+  it("is read in one sitting", () => {
+    const lines = rooms.find(({ name }) => name === "State")?.text.split("\n").length ?? 0
+    expect(lines).toBeLessThan(longest.state)
+  })
+})
