@@ -68,12 +68,13 @@ export const make = <S extends Schema.Constraint>(
   const json = Schema.fromJsonString(Schema.toCodecJson(schema))
   const toText = Schema.encodeEffect(json)
   const fromText = Schema.decodeEffect(json)
+  const fits = Schema.is(schema)
   const encode = (value: S["Type"]) => guarded(() => toText(value))
   const decode = (text: string) => guarded(() => fromText(text))
   const codec: ReturnType<typeof make<S>> = {
     encode,
     decode,
-    is: Schema.is(schema),
+    is: (value): value is S["Type"] => Result.getOrElse(Result.try(() => fits(value)), () => false),
     roundTrip: (value) =>
       Effect.flatMap(
         Effect.mapError(encode(value), (cause) => new EncodeError({ cause })),
@@ -187,13 +188,7 @@ export const readRecord = (
 const isLonger = (text: string, bytes: number) =>
   text.length > bytes || (text.length * 3 > bytes && new TextEncoder().encode(text).length > bytes)
 
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+const parse = (text: string): unknown => Result.getOrUndefined(Result.try((): unknown => JSON.parse(text)))
 
 const isObject = <T>(json: unknown): json is { readonly [K in keyof T]?: unknown } =>
   typeof json === "object" && json !== null && !Array.isArray(json)

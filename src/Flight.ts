@@ -18,30 +18,13 @@ import {
   Result,
   Tracer
 } from "effect"
-import type * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
 import * as Event from "./Event.ts"
+import * as Job from "./Job.ts"
 import * as Key from "./Key.ts"
 import * as Memory from "./Memory.ts"
 import * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
-
-/**
- * A load took longer than `hardTimeout`. In the error channel where the options name `hardTimeout`, else a defect.
- *
- * @since 0.1.0
- * @category errors
- */
-export class LoadTimeout extends Data.TaggedError("LoadTimeout")<{
-  readonly cache: string
-  readonly key: string
-  /** The limit, in milliseconds. */
-  readonly limit: number
-}> {
-  override get message() {
-    return `${this.cache}: the load of ${JSON.stringify(this.key)} took longer than ${this.limit} ms`
-  }
-}
 
 /**
  * A lookup waits, directly or through others, for its own key. A defect: it could never end.
@@ -56,75 +39,6 @@ export class LookupCycle extends Data.TaggedError("LookupCycle")<{
   override get message() {
     return `${this.cache}: the lookup of ${JSON.stringify(this.key)} waits for its own key`
   }
-}
-
-/**
- * What a lookup is told of the entry that was known when it began, for conditional requests.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Previous<out A> {
-  readonly value: A
-  readonly age: Duration.Duration
-}
-
-/**
- * What a value may ask for itself. Windows only tighten those of the policy.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Wishes {
-  readonly freshFor?: Duration.Input | undefined
-  readonly maxAge?: Duration.Input | undefined
-  readonly staleIfError?: Duration.Input | undefined
-  /** What `invalidateTag` finds it by. */
-  readonly tags?: ReadonlyArray<string> | undefined
-  /** The age the value already has. */
-  readonly age?: Duration.Input | undefined
-}
-
-/**
- * What becomes of a loaded value: kept with its wishes; `"share"`: given to all who wait and kept nowhere; `"pass"`:
- * given to who started the load alone, and for 5 seconds every reader of the key loads for itself.
- *
- * @since 0.1.0
- * @category models
- */
-export type Keep = Wishes | "share" | "pass"
-
-/** Options of a load, decoded. One object for a cache, or for an options object of `Swr.swr`. */
-export interface Spec<A = unknown, E = unknown> {
-  readonly policy: Policy.Policy<E>
-  /** For values without wishes of their own. */
-  readonly terms: Entry.Terms
-  readonly codec: Codec.Codec<A, never> | undefined
-  /** In milliseconds. */
-  readonly hardTimeout: number
-  /** Whether the options name it, so that a timeout is an error and not a defect. */
-  readonly named: boolean
-  readonly backoff: Policy.Backoff
-  /** In milliseconds; 0 is off. */
-  readonly failureTimeToLive: number
-  readonly keep: ((value: A, key: unknown) => Keep) | undefined
-}
-
-/** One load that is wanted: what to run, with whose services. */
-export interface Job<A = unknown, E = unknown> {
-  readonly key: unknown
-  readonly spec: Spec<A, E>
-  readonly lookup: (previous: Option.Option<Previous<A>>) => Effect.Effect<A, E>
-  readonly context: Context.Context<never>
-  /** The span of the reader that asked. */
-  readonly span: Tracer.AnySpan | undefined
-}
-
-/** A lookup of many keys at once. */
-export interface Batch<A, E> {
-  readonly lookup: (keys: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyMap<Key.Name, A>, E>
-  /** For a key that the lookup omits. */
-  readonly omitted: (key: unknown) => Effect.Effect<A, E>
 }
 
 /** What all caches of a layer share. */
@@ -145,8 +59,8 @@ export interface Host {
   readonly publish: (event: Event.Event) => void
   /** Called when the layer closes. */
   readonly closing: Set<() => void>
-  /** How many listen to events: nothing is computed for none. */
-  listeners: number
+  /** Who listens to events: nothing is computed for none. */
+  readonly listeners: Set<(event: Event.Event) => void>
   refreshing: number
   /** How many loads have begun inside one another in this very step. */
   depth: number
@@ -212,12 +126,12 @@ export class Flight<A = unknown, E = unknown> {
   timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   readonly name: Key.Name
-  readonly job: Job<A, E>
+  readonly job: Job.Job<A, E>
   readonly cause: Event.LoadCause
   /** For one reader alone: the state never names it. */
   readonly alone: boolean
 
-  constructor(name: Key.Name, job: Job<A, E>, cause: Event.LoadCause, alone = false) {
+  constructor(name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
     this.name = name
     this.job = job
     this.cause = cause
@@ -247,7 +161,7 @@ export class Namespace<A = unknown, E = unknown> {
     this.weight = options.weight
     this.memory = new Memory.Memory<A>(options.capacity, options.weightLimit, (cell, entry) => {
       this.counters.evictions++
-      if (host.listeners > 0) {
+      if (host.listeners.size > 0) {
         host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, host.now()) })
       }
     })
@@ -281,7 +195,7 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** Begins all flights that the function makes the state name as one batch; answers them. */
-  gather(batch: Batch<A, E> | undefined, f: () => void): ReadonlyArray<Flight<A, E>> {
+  gather(batch: Job.Batch<A, E> | undefined, f: () => void): ReadonlyArray<Flight<A, E>> {
     if (batch === undefined) {
       f()
       return []
@@ -311,7 +225,7 @@ export class Namespace<A = unknown, E = unknown> {
     this.limit(flight, spec.hardTimeout)
   }
 
-  private beginMany(flights: ReadonlyArray<Flight<A, E>>, first: Flight<A, E>, batch: Batch<A, E>): void {
+  private beginMany(flights: ReadonlyArray<Flight<A, E>>, first: Flight<A, E>, batch: Job.Batch<A, E>): void {
     const crew: Crew = { aloft: flights.length, fiber: undefined, waitsFor: [] }
     for (const flight of flights) {
       flight.crew = crew
@@ -329,7 +243,7 @@ export class Namespace<A = unknown, E = unknown> {
     )
     this.fork(crew, first, load).addObserver((exit) => {
       // Only where the lookup of many itself failed is there a flight that has not landed.
-      if (Exit.isFailure(exit)) for (const flight of flights) this.land(flight, Exit.failCause(exit.cause))
+      if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
     })
     for (const flight of flights) this.limit(flight, flight.job.spec.hardTimeout)
   }
@@ -344,7 +258,7 @@ export class Namespace<A = unknown, E = unknown> {
     this.counters.loads++
     this.host.flights.set(flight, () => this.stop(flight))
     if (flight.cause === "refresh") this.host.refreshing++
-    if (this.host.listeners > 0) {
+    if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
     }
     if (this.host.closed) this.stop(flight)
@@ -365,18 +279,26 @@ export class Namespace<A = unknown, E = unknown> {
   fork<B>(crew: Crew, first: Flight<A, E>, effect: Effect.Effect<B, E>): Fiber.Fiber<B, E> {
     const host = this.host
     const { context, span } = first.job
-    const load = Effect.withSpan(Effect.scoped(effect), `${this.name}.load`, {
-      root: true,
-      links: span === undefined ? [] : [{ span, attributes: {} }],
-      attributes: { "swr.cache": this.name }
-    })
+    // Without a tracer nobody would see the span, and making it costs more than the rest of a load.
+    const load = Context.getOrUndefined(context, Tracer.Tracer) === undefined
+      ? Effect.scoped(effect)
+      : Effect.withSpan(Effect.scoped(effect), `${this.name}.load`, {
+        root: true,
+        links: span === undefined ? [] : [{ span, attributes: {} }],
+        attributes: { "swr.cache": this.name }
+      })
     // Loads that begin inside loads that begin inside loads would run out of stack.
     const yields = first.cause === "refresh" || host.depth >= 16
     host.depth++
-    const fiber = Effect.runForkWith(Context.add(context, Current, crew))(
+    // A load's spans are no part of a span that will have ended.
+    const rootless = Context.getOrUndefined(context, Tracer.ParentSpan) === undefined
+      ? context
+      : Context.omit(Tracer.ParentSpan)(context)
+    const fiber = Effect.runForkWith(Context.add(rootless, Current, crew))(
       yields ? Effect.andThen(Effect.yieldNow, load) : load
     )
     host.depth--
+    if (fiber.pollUnsafe() !== undefined) return fiber
     crew.fiber = fiber
     host.fibers.add(fiber)
     fiber.addObserver(() => host.fibers.delete(fiber))
@@ -393,7 +315,7 @@ export class Namespace<A = unknown, E = unknown> {
     flight.timer = timer
     timer.addObserver((exit) => {
       if (flight.landed || Exit.isFailure(exit)) return
-      const timeout = new LoadTimeout({ ...this.about(flight.name), limit })
+      const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
       // The types say LoadTimeout where the options name the limit.
       this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
     })
@@ -432,7 +354,7 @@ export class Namespace<A = unknown, E = unknown> {
     const { host, memory } = this
     const { alone, clock, job: { key, spec }, name } = flight
     const now = host.now()
-    const wish = flight.problem === undefined ? this.wish(spec, value, key) : "encode"
+    const wish = flight.problem === undefined ? Job.wish(spec, value, key) : "encode"
     const { age, terms } = typeof wish === "string" ? { age: 0, terms: spec.terms } : wish
     const entry = this.entry(value, now - age, clock, terms)
     const noted = memory.noted(terms.tags)
@@ -452,7 +374,7 @@ export class Namespace<A = unknown, E = unknown> {
       if (!memory.fits(weight)) dropped = "weight"
       this.apply(name, dropped ? State.answered(state, flight) : State.loaded(state, flight, entry), weight)
     }
-    if (host.listeners > 0) {
+    if (host.listeners.size > 0) {
       const about = this.about(name)
       if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: now - flight.begunAt })
       else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
@@ -467,17 +389,20 @@ export class Namespace<A = unknown, E = unknown> {
     const now = host.now()
     const state = memory.state(name)
     this.counters.failures++
-    const isAnswer = !isOutage(spec.policy, cause, true)
+    const isAnswer = !Job.isOutage(spec.policy, cause, true)
     const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
     const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
     // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
     const isNews = lives && !State.isHeld(state, flight.begunAt)
-    this.apply(name, State.failed(state, flight, now, {
-      retryAt: now + retryIn,
-      isAnswer,
-      failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
-    }))
-    if (host.listeners > 0 || isNews) {
+    this.apply(
+      name,
+      State.failed(state, flight, now, {
+        retryAt: now + retryIn,
+        isAnswer,
+        failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
+      })
+    )
+    if (host.listeners.size > 0 || isNews) {
       const event = {
         _tag: "LoadFailed",
         ...this.about(name),
@@ -485,7 +410,7 @@ export class Namespace<A = unknown, E = unknown> {
         duration: now - flight.begunAt,
         retryIn
       } as const
-      if (host.listeners > 0) host.publish(event)
+      if (host.listeners.size > 0) host.publish(event)
       if (isNews) Effect.runForkWith(host.context)(Event.logFailure(event))
     }
     return Exit.failCause(cause)
@@ -503,39 +428,6 @@ export class Namespace<A = unknown, E = unknown> {
     const weighed = Result.getOrElse(Result.try(() => weight(value, key)), () => Infinity)
     return weighed >= 0 ? weighed : Infinity
   }
-
-  // `keep` is a stranger's function: what it throws, or bad windows, keep the value from being kept, and nothing else.
-  private wish(spec: Spec<A, E>, value: A, key: unknown) {
-    const keep = spec.keep
-    if (keep === undefined) return { terms: spec.terms, age: 0 }
-    return Result.getOrElse(
-      Result.try(() => {
-        const wishes = keep(value, key)
-        return typeof wishes === "string" ? wishes : bind(spec, wishes)
-      }),
-      () => "keep" as const
-    )
-  }
-}
-
-/** The terms of an entry with wishes of its own, and its first age in milliseconds. Throws `InvalidPolicy`. */
-export const bind = (
-  spec: { readonly policy: Policy.Policy<never>; readonly terms: Entry.Terms },
-  wishes: Wishes
-): { readonly terms: Entry.Terms; readonly age: number } => ({
-  terms: { ...Policy.bounds(spec.policy, wishes), tags: wishes.tags ?? spec.terms.tags, schema: spec.terms.schema },
-  age: wishes.age === undefined ? 0 : Policy.millis("age", wishes.age)
-})
-
-/**
- * Whether a failure lets an old value stand in. Defects and timeouts do; of errors, `when` decides. A `when` that
- * throws answers `otherwise`.
- */
-export const isOutage = <E>(policy: Policy.Policy<E>, cause: Cause.Cause<E>, otherwise: boolean): boolean => {
-  const when = policy.when
-  const error = Cause.findErrorOption(cause)
-  return when === undefined || Option.isNone(error) || error.value instanceof LoadTimeout ||
-    Result.getOrElse(Result.try(() => when(error.value)), () => otherwise)
 }
 
 /**

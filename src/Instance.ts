@@ -18,143 +18,30 @@ import {
   Stream,
   SynchronizedRef
 } from "effect"
+import type * as Answer from "./Answer.ts"
 import * as Entry from "./Entry.ts"
 import * as Flight from "./Flight.ts"
+import * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import type * as Memory from "./Memory.ts"
 import type * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
 import * as Store from "./Store.ts"
 
-/**
- * Where an answer came from.
- *
- * @since 0.1.0
- * @category models
- */
-export type Source = "memory" | "store" | "lookup"
-
-/**
- * A value and the evidence for it, taken when the read ended.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Snapshot<out A> {
-  readonly value: A
-  /** What the read found. */
-  readonly status: Policy.Status
-  readonly source: Source
-  /** Why the value is not fresh; none when it is. */
-  readonly reason: Option.Option<State.Reason>
-  readonly age: Duration.Duration
-  /** How long it is still fresh. */
-  readonly freshFor: Duration.Duration
-  /** How long it may still be given without waiting. */
-  readonly servableFor: Duration.Duration
-}
-
-/**
- * What a read gives: the value, the evidence, and the two ways to move on.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Answer<A, E = never, R = never> extends Snapshot<A> {
-  /** Writes a value through, as `set` does, and answers it. This answer stays as it is. */
-  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError>
-  /** A load that begins now. */
-  readonly revalidate: Effect.Effect<Answer<A, E, R>, E, R>
-}
-
-/** What a read needs when it has to do more than look. One object may be read many times, side by side. */
-export interface Request<A, E, B> {
-  /** As the user gave it. */
-  readonly key: unknown
-  readonly spec: Flight.Spec<A, E>
-  readonly job: (fiber: Fiber.Fiber<unknown, unknown>) => Flight.Job<A, E>
-  readonly view: View<A, E, B>
-}
-
-/** Turns what was found into what the entrance answers. */
-export type View<A, E, B> = (name: Key.Name, entry: Entry.Entry<A>, found: Found<E>) => B
-
-/** The evidence of an answer. */
-export interface Found<E> {
-  readonly status: Policy.Status
-  readonly source: Source
-  readonly reason: State.Reason | undefined
-  readonly at: number
-  readonly policy: Policy.Policy<E>
-}
-
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-/** An {@link Answer}, computed where it is asked. */
-export class AnswerImpl<A, E> implements Answer<A, E> {
-  declare private readonly instance: Instance<A, E>
-  declare private readonly request: Request<A, E, unknown>
-  declare private readonly name: Key.Name
-  declare private readonly entry: Entry.Entry<A>
-  declare private readonly found: Found<E>
-
-  constructor(
-    instance: Instance<A, E>,
-    request: Request<A, E, unknown>,
-    name: Key.Name,
-    entry: Entry.Entry<A>,
-    found: Found<E>
-  ) {
-    this.instance = instance
-    this.request = request
-    this.name = name
-    this.entry = entry
-    this.found = found
-  }
-  get value() {
-    return this.entry.value
-  }
-  get status() {
-    return this.found.status
-  }
-  get source() {
-    return this.found.source
-  }
-  get reason() {
-    return Option.fromUndefinedOr(this.found.reason)
-  }
-  get age() {
-    return Duration.millis(Entry.age(this.entry, this.found.at))
-  }
-  get freshFor() {
-    return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).freshFor)
-  }
-  get servableFor() {
-    return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).servableFor)
-  }
-  get mutate() {
-    const { found: { policy }, instance, name, request } = this
-    return (value: A): Effect.Effect<Answer<A, E>, Store.StoreError> =>
-      Effect.map(
-        instance.set(name, request.key, value, request.spec, {}),
-        (entry) => new AnswerImpl(instance, request, name, entry, instance.written(policy))
-      )
-  }
-  get revalidate(): Effect.Effect<Answer<A, E>, E> {
-    const { instance, name, request } = this
-    return instance.revalidate(name, request, instance.answer(request))
-  }
-}
 
 /** What a waiting reader got: the flight's landing, or its own patience ran out. */
 type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
 
 /** One cache. */
-export class Instance<A = unknown, E = unknown> {
+export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   readonly namespace: Flight.Namespace<A, E>
   private readonly host: Flight.Host
   private readonly memory: Memory.Memory<A>
-  private readonly writers = new Map<Key.Name, { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }>()
+  private readonly writers = new Map<
+    Key.Name,
+    { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }
+  >()
 
   constructor(namespace: Flight.Namespace<A, E>) {
     this.namespace = namespace
@@ -162,13 +49,8 @@ export class Instance<A = unknown, E = unknown> {
     this.memory = namespace.memory
   }
 
-  /** Views what was found as an {@link Answer}. */
-  answer(request: Request<A, E, unknown>): View<A, E, Answer<A, E>> {
-    return (name, entry, found) => new AnswerImpl(this, request, name, entry, found)
-  }
-
   /** The evidence of a value that was just written. */
-  written(policy: Policy.Policy<E>): Found<E> {
+  written(policy: Policy.Policy<E>): Answer.Found<E> {
     return { status: "fresh", source: "lookup", reason: undefined, at: this.host.now(), policy }
   }
 
@@ -177,7 +59,7 @@ export class Instance<A = unknown, E = unknown> {
     fiber: Fiber.Fiber<unknown, unknown>,
     name: Key.Name,
     policy: Policy.Policy<E>,
-    request: Request<A, E, B>
+    request: Answer.Request<A, E, B>
   ): Effect.Effect<B, E> {
     const cell = this.memory.find(name)
     const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
@@ -199,10 +81,10 @@ export class Instance<A = unknown, E = unknown> {
     entry: Entry.Entry<A>,
     at: number,
     policy: Policy.Policy<E>,
-    request: Request<A, E, B>
+    request: Answer.Request<A, E, B>
   ): B {
     this.namespace.counters.hits++
-    if (this.host.listeners > 0) {
+    if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age: Entry.age(entry, at) })
     }
     return request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
@@ -214,7 +96,7 @@ export class Instance<A = unknown, E = unknown> {
     restore: Restore,
     name: Key.Name,
     policy: Policy.Policy<E>,
-    request: Request<A, E, B>,
+    request: Answer.Request<A, E, B>,
     status: Policy.Status
   ): Effect.Effect<B, E> {
     const seen = this.glance(fiber, name, policy, request, status)
@@ -244,7 +126,7 @@ export class Instance<A = unknown, E = unknown> {
         return Effect.succeed(request.view(name, entry, { status, source: "lookup", reason: undefined, at, policy }))
       }
       const state = this.memory.state(name)
-      const entry = landed === undefined || (Flight.isOutage(policy, landed.cause, false) && !this.host.closed)
+      const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
         ? State.fallback(state, at, policy)
         : undefined
       if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
@@ -258,7 +140,7 @@ export class Instance<A = unknown, E = unknown> {
     fiber: Fiber.Fiber<unknown, unknown>,
     name: Key.Name,
     policy: Policy.Policy<E>,
-    request: Request<A, E, B>,
+    request: Answer.Request<A, E, B>,
     seen: Policy.Status | undefined
   ) {
     const { host, namespace } = this
@@ -282,7 +164,7 @@ export class Instance<A = unknown, E = unknown> {
     if (seen === undefined) {
       if (decision === "join") namespace.counters.joined++
       else namespace.counters.misses++
-      if (host.listeners > 0) {
+      if (host.listeners.size > 0) {
         host.publish({ _tag: decision === "join" ? "Joined" : "Miss", ...namespace.about(name), status })
       }
     }
@@ -293,24 +175,24 @@ export class Instance<A = unknown, E = unknown> {
     fiber: Fiber.Fiber<unknown, unknown>,
     name: Key.Name,
     state: State.State<A>,
-    request: Request<A, E, unknown>
+    request: Answer.Request<A, E, unknown>
   ): void {
     if (this.host.refreshing >= this.host.refreshes) return this.skip(name, "limit")
     this.namespace.apply(name, State.departed(state, new Flight.Flight(name, request.job(fiber), "refresh")))
   }
 
   private skip(name: Key.Name, reason: "held" | "limit"): void {
-    if (this.host.listeners > 0) {
+    if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "RefreshSkipped", ...this.namespace.about(name), reason })
     }
   }
 
   /** An old value, with the reason. */
-  private serve<B>(name: Key.Name, entry: Entry.Entry<A>, found: Found<E>, request: Request<A, E, B>): B {
+  private serve<B>(name: Key.Name, entry: Entry.Entry<A>, found: Answer.Found<E>, request: Answer.Request<A, E, B>): B {
     this.namespace.counters.stale++
     const cell = this.memory.find(name)
     if (cell !== undefined) this.memory.visit(cell)
-    if (this.host.listeners > 0 && found.reason !== undefined) {
+    if (this.host.listeners.size > 0 && found.reason !== undefined) {
       const { reason, status } = found
       const age = Entry.age(entry, found.at)
       this.host.publish({ _tag: "Served", ...this.namespace.about(name), status, reason, age })
@@ -326,8 +208,7 @@ export class Instance<A = unknown, E = unknown> {
     policy: Policy.Policy<E>
   ): Effect.Effect<Waited<A, E>> {
     const landing = Deferred.await(flight.done)
-    const standsIn = () =>
-      State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
+    const standsIn = () => State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
     const patient = policy.softTimeout === undefined || !standsIn()
       ? landing
       : landing.pipe(
@@ -341,7 +222,7 @@ export class Instance<A = unknown, E = unknown> {
   }
 
   // Without a schema the type is the reader's word.
-  private fits(entry: Entry.Entry<A>, spec: Flight.Spec<A, E>): boolean {
+  private fits(entry: Entry.Entry<A>, spec: Job.Spec<A, E>): boolean {
     const schema = spec.terms.schema
     return schema === undefined || entry.terms.schema === schema || spec.codec?.is(entry.value) === true
   }
@@ -350,14 +231,14 @@ export class Instance<A = unknown, E = unknown> {
    * The state of a key whose value fits the schema of the reader. A value kept under another schema object is looked at
    * once: it is bound to this one, or it is a miss.
    */
-  private fitting(name: Key.Name, spec: Flight.Spec<A, E>): State.State<A> {
+  private fitting(name: Key.Name, spec: Job.Spec<A, E>): State.State<A> {
     const state = this.memory.state(name)
     const entry = state.entry
     if (entry === undefined || spec.terms.schema === undefined || entry.terms.schema === spec.terms.schema) return state
     if (this.fits(entry, spec)) {
       this.namespace.apply(name, State.rebound(state, { ...entry.terms, schema: spec.terms.schema }))
     } else {
-      if (this.host.listeners > 0) {
+      if (this.host.listeners.size > 0) {
         this.host.publish({ _tag: "DecodeFailed", ...this.namespace.about(name), error: "another schema's value" })
       }
       this.namespace.apply(name, State.voided(state))
@@ -366,7 +247,11 @@ export class Instance<A = unknown, E = unknown> {
   }
 
   /** **revalidate.** Waits for a load that begins after the call. */
-  revalidate<B>(name: Key.Name, request: Request<A, E, unknown>, view: View<A, E, B>): Effect.Effect<B, E> {
+  revalidate<B>(
+    name: Key.Name,
+    request: Answer.Request<A, E, unknown>,
+    view: Answer.View<A, E, B>
+  ): Effect.Effect<B, E> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => this.reload(fiber, restore, name, request, view))
     )
@@ -376,8 +261,8 @@ export class Instance<A = unknown, E = unknown> {
     fiber: Fiber.Fiber<unknown, unknown>,
     restore: Restore,
     name: Key.Name,
-    request: Request<A, E, unknown>,
-    view: View<A, E, B>
+    request: Answer.Request<A, E, unknown>,
+    view: Answer.View<A, E, B>
   ): Effect.Effect<B, E> {
     if (this.host.closed) return Effect.interrupt
     const state = this.memory.state(name)
@@ -414,15 +299,15 @@ export class Instance<A = unknown, E = unknown> {
    * share a fiber.
    */
   readMany<B>(
-    keys: ReadonlyMap<Key.Name, Request<A, E, B>>,
+    keys: ReadonlyMap<Key.Name, Answer.Request<A, E, B>>,
     policy: Policy.Policy<E>,
-    batch: Flight.Batch<A, E> | undefined
+    batch: Job.Batch<A, E> | undefined
   ): Effect.Effect<ReadonlyMap<Key.Name, Exit.Exit<B, E>>> {
     const { namespace } = this
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const exits = new Map<Key.Name, Exit.Exit<B, E>>()
-        const waiting: Array<readonly [Key.Name, Request<A, E, B>, Policy.Status]> = []
+        const waiting: Array<readonly [Key.Name, Answer.Request<A, E, B>, Policy.Status]> = []
         const flights = namespace.gather(batch, () => {
           for (const [name, request] of keys) {
             const seen = this.glance(fiber, name, policy, request, undefined)
@@ -466,11 +351,11 @@ export class Instance<A = unknown, E = unknown> {
     name: Key.Name,
     key: unknown,
     value: A,
-    spec: Flight.Spec<A, E>,
-    wishes: Flight.Wishes
+    spec: Job.Spec<A, E>,
+    wishes: Job.Wishes
   ): Effect.Effect<Entry.Entry<A>, Store.StoreError> {
     return Effect.suspend(() => {
-      const { age, terms } = Flight.bind(spec, wishes)
+      const { age, terms } = Job.bind(spec, wishes)
       if (this.host.closed) return Effect.interrupt
       const bornAt = this.host.now() - age
       if (spec.codec === undefined) return Effect.succeed(this.write(name, key, value, bornAt, terms))
@@ -491,7 +376,7 @@ export class Instance<A = unknown, E = unknown> {
     const weight = namespace.weigh(value, key)
     const fits = memory.fits(weight)
     namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
-    if (host.listeners > 0) {
+    if (host.listeners.size > 0) {
       const about = namespace.about(name)
       host.publish({ _tag: "Invalidate", ...about, mode: "set" })
       if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
@@ -503,7 +388,7 @@ export class Instance<A = unknown, E = unknown> {
   mutate<E2, R2>(
     name: Key.Name,
     key: unknown,
-    spec: Flight.Spec<A, E>,
+    spec: Job.Spec<A, E>,
     change: (current: Option.Option<A>) => Effect.Effect<A, E2, R2>
   ): Effect.Effect<Entry.Entry<A>, E2 | Store.StoreError, R2> {
     return Effect.uninterruptibleMask((restore) =>
@@ -534,14 +419,14 @@ export class Instance<A = unknown, E = unknown> {
   invalidate(name: Key.Name, mode: "hard" | "soft"): void {
     const state = this.memory.state(name)
     this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
-    if (this.host.listeners > 0) this.host.publish({ _tag: "Invalidate", ...this.namespace.about(name), mode })
+    if (this.host.listeners.size > 0) this.host.publish({ _tag: "Invalidate", ...this.namespace.about(name), mode })
   }
 
   /** **invalidateTag.** Also for loads under way, whose tags nobody knows yet. */
   invalidateTag(tag: string): void {
     this.memory.note(tag)
     for (const { key } of this.memory.withTag(tag)) this.namespace.apply(key, State.voided(this.memory.state(key)))
-    if (this.host.listeners > 0) {
+    if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
     }
   }
@@ -549,13 +434,13 @@ export class Instance<A = unknown, E = unknown> {
   /** **clear.** Every key. */
   clear(): void {
     for (const { key } of this.memory.all()) this.namespace.apply(key, State.voided(this.memory.state(key)))
-    if (this.host.listeners > 0) {
+    if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
     }
   }
 
   /** What memory has, expired entries too; loads nothing, counts nothing. */
-  peek<B>(name: Key.Name, request: Request<A, E, B>): Option.Option<B> {
+  peek<B>(name: Key.Name, request: Answer.Request<A, E, B>): Option.Option<B> {
     const policy = request.spec.policy
     const state = this.fitting(name, request.spec)
     const at = this.host.now()
@@ -566,7 +451,7 @@ export class Instance<A = unknown, E = unknown> {
   }
 
   /** The present answer, then each commit and void. */
-  changes<B>(name: Key.Name, request: Request<A, E, B>): Stream.Stream<Option.Option<B>> {
+  changes<B>(name: Key.Name, request: Answer.Request<A, E, B>): Stream.Stream<Option.Option<B>> {
     return Stream.callback<Option.Option<B>>((queue) =>
       Effect.acquireRelease(
         Effect.sync(() => {

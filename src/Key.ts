@@ -99,12 +99,11 @@ export const storedKey = (namespace: string, name: Name): string => {
  */
 export const show = (name: Name): string => {
   const plain = String(name)
-  const text = plain.startsWith(HASHED) ? plain.slice(1, 14)
-    : plain.startsWith(NUL) ? `[${jsons(plain.slice(NUL.length)).join(",")}]`
-    : plain
+  if (plain.startsWith(HASHED)) return plain.slice(1, 14)
+  const text = plain.startsWith(NUL) ? `[${jsons(plain.slice(NUL.length)).join(",")}]` : plain
+  const escape = (unit: string) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")
   // Line ends and terminal codes in a key must not write into a log what the program did not.
-  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, (unsafe) =>
-    "\\u" + unsafe.charCodeAt(0).toString(16).padStart(4, "0"))
+  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, escape)
 }
 
 const NUL = "\0"
@@ -133,11 +132,12 @@ const jsons = (text: string): ReadonlyArray<string> => {
   return found
 }
 
-const typeName = (given: unknown): string =>
-  Redacted.isRedacted(given) ? "a Redacted that holds no string"
-    : typeof given === "number" ? "a number that is not finite"
-    : Array.isArray(given) ? "an array within an array"
-    : given === null ? "null" : typeof given
+const typeName = (given: unknown): string => {
+  if (Redacted.isRedacted(given)) return "a Redacted that holds no string"
+  if (typeof given === "number") return "a number that is not finite"
+  if (Array.isArray(given)) return "an array within an array"
+  return given === null ? "null" : typeof given
+}
 
 const utf8 = /*#__PURE__*/ new TextEncoder()
 
@@ -195,7 +195,7 @@ const sha256 = (message: Uint8Array): Uint8Array => {
       const added = CUBE_ROOTS.getInt32(i) + w.getInt32(i)
       const t = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + added) | 0
       const u = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
-      h = g, g = f, f = e, e = (d + t) | 0, d = c, c = b, b = a, a = (t + u) | 0
+      ;[a, b, c, d, e, f, g, h] = [(t + u) | 0, a, b, c, (d + t) | 0, e, f, g]
     }
     ;[a, b, c, d, e, f, g, h].forEach((word, i) => state.setUint32(i * 4, state.getInt32(i * 4) + word))
   }

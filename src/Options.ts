@@ -5,7 +5,7 @@
  */
 import type { Duration, Effect, Option, Schema } from "effect"
 import * as Codec from "./Codec.ts"
-import type * as Flight from "./Flight.ts"
+import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import * as Policy from "./Policy.ts"
 
@@ -42,7 +42,7 @@ export interface Load<in out A, in out K, out H> {
   /** How long a failure answers readers who would otherwise wait. Default 0: it is not kept. */
   readonly failureTimeToLive?: Duration.Input | undefined
   /** What becomes of a loaded value. By default it is kept under the windows of the policy. */
-  readonly keep?: ((value: A, key: K) => Flight.Keep) | undefined
+  readonly keep?: ((value: A, key: K) => Job.Keep) | undefined
 }
 
 /**
@@ -85,7 +85,7 @@ export type Services<S> = S extends Schema.Constraint ? S["DecodingServices"] | 
  * @since 0.1.0
  * @category models
  */
-export type Timeout<H> = [H] extends [undefined] ? never : Flight.LoadTimeout
+export type Timeout<H> = [H] extends [undefined] ? never : Job.LoadTimeout
 
 /**
  * What one cache is, beside its windows and its lookup.
@@ -121,7 +121,7 @@ export type Naming<K> = [K] extends [string | number] ? { readonly key?: ((key: 
 export type Lookup<K, A, E, R, Known> =
   | {
     /** `previous` is the entry that was known when the load began, for conditional requests. */
-    readonly lookup: (key: K, previous: Option.Option<Flight.Previous<Known>>) => Effect.Effect<A, E, R>
+    readonly lookup: (key: K, previous: Option.Option<Job.Previous<Known>>) => Effect.Effect<A, E, R>
     readonly lookupMany?: ((keys: ReadonlyArray<K>) => Effect.Effect<ReadonlyMap<K, A>, E, R>) | undefined
   }
   | {
@@ -138,7 +138,7 @@ export interface Written extends Policy.Windows<never>, Load<never, never, Durat
 const MINUTE = 60_000
 
 /** Options decoded once. Throws `InvalidPolicy`. */
-export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, longest: number): Flight.Spec<A, E> => {
+export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, longest: number): Job.Spec<A, E> => {
   const policy = read<E>(written.policy ?? written, base, longest)
   const codec = written.schema === undefined ? undefined : Codec.make(written.schema)
   const load = written as Load<A, unknown, Duration.Input | undefined>
@@ -146,7 +146,7 @@ export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, lo
     policy,
     terms: { ...Policy.bounds(policy), tags: [], schema: written.schema },
     // The schema's services are among those that the entrance asks for, and its type is that of the values.
-    codec: codec as Flight.Spec<A, E>["codec"],
+    codec: codec as Job.Spec<A, E>["codec"],
     hardTimeout: load.hardTimeout === undefined ? MINUTE : Policy.millis("hardTimeout", load.hardTimeout, 1),
     named: load.hardTimeout !== undefined,
     backoff: Policy.backoff(load.backoff),
@@ -170,7 +170,9 @@ export const read = <E>(
 
 /** A count that bounds something. */
 export const count = (option: string, value: number, least: number): number =>
-  Number.isSafeInteger(value) && value >= least ? value : Policy.refuse(option, value, `a whole number from ${least} up`)
+  Number.isSafeInteger(value) && value >= least
+    ? value
+    : Policy.refuse(option, value, `a whole number from ${least} up`)
 
 /** The heaviest sum that `weight` allows. */
 export const weightLimit = (weight: { readonly max: number } | undefined): number =>
@@ -179,4 +181,3 @@ export const weightLimit = (weight: { readonly max: number } | undefined): numbe
     : weight.max > 0 && weight.max < Infinity
     ? weight.max
     : Policy.refuse("weight.max", weight.max, "a finite number above 0")
-

@@ -174,10 +174,11 @@ export const decode = <E>(windows: Windows<E>, base: Partial<Policy<E>>, longest
     if (option) refuse(option[0], option[1], "nothing: a strict cache takes only Policy.strict")
   }
   const given = parse(windows, longest)
-  const { freshFor, jitter = 0, maxAge = Math.min(DAY, longest), softTimeout, staleIfError = 0, strict = false, when } = {
-    ...base,
-    ...given
-  }
+  const { freshFor, jitter = 0, maxAge = Math.min(DAY, longest), softTimeout, staleIfError = 0, strict = false, when } =
+    {
+      ...base,
+      ...given
+    }
   if (freshFor === undefined) return refuse("freshFor", undefined, "a duration: it is required")
   if (given.freshFor !== undefined && freshFor > maxAge) {
     refuse("freshFor", windows.freshFor, `at most maxAge (${maxAge} ms)`)

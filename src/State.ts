@@ -206,7 +206,11 @@ export const departed = <A>(state: State<A>, flight: Flight): State<A> => change
  * flight share one next flight.
  */
 export const revalidated = <A>(state: State<A>, flight: Flight): State<A> =>
-  state.flight === undefined ? change(state, { flight }) : state.next === undefined ? change(state, { next: flight }) : state
+  state.flight === undefined
+    ? change(state, { flight })
+    : state.next === undefined
+    ? change(state, { next: flight })
+    : state
 
 /**
  * **recalled.** The store has an entry. Fresh to who started the flight, it ends the flight; else it is what readers

@@ -1,0 +1,134 @@
+/**
+ * What all caches of a layer share: the clock, the events, the limits, the register of names; and how it closes.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, type Duration, Effect, Fiber, Queue, Random, type Redacted, Stream } from "effect"
+import type * as Event from "./Event.ts"
+import type * as Flight from "./Flight.ts"
+import * as Handle from "./Handle.ts"
+import type * as Job from "./Job.ts"
+import * as Options from "./Options.ts"
+import * as Policy from "./Policy.ts"
+
+/**
+ * Options of a layer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LayerOptions {
+  /** Every longer window is clamped to it. Default 1 day. */
+  readonly maxTimeToLive?: Duration.Input | undefined
+  /** How many entries a cache holds that does not say. Default 10,000, each. */
+  readonly capacity?: number | undefined
+  /** How long a closing layer waits for the loads under way. Default 0. */
+  readonly shutdownGrace?: Duration.Input | undefined
+  /** How many refreshes may run at once; more are skipped, not queued. Default 64. */
+  readonly refreshes?: number | undefined
+  /** Sensitive keys are hashed with it (HMAC-SHA-256). Without it by SHA-256. */
+  readonly secret?: Redacted.Redacted<string> | undefined
+  /** Windows for caches that give none. */
+  readonly defaults?: Policy.Windows | undefined
+}
+
+/** What is behind the service. */
+export interface Engine {
+  readonly host: Flight.Host
+  readonly limits: Handle.Limits
+  readonly open: (opening: Handle.Opening) => Handle.Handle
+  /** The cache of `swr`. */
+  readonly swr: Handle.Handle
+  /** The cache of `cacheGet` and `cacheSet`. */
+  readonly plain: Handle.Handle
+  /** Options of calls, decoded. */
+  readonly specs: WeakMap<object, Job.Spec>
+  readonly events: Stream.Stream<Event.Event>
+}
+
+// The caches that a layer has from the start: `swr` with windows per call, and plain `cacheGet` and `cacheSet`.
+const opening = (name: string, spec: Handle.Opening["spec"]): Handle.Opening => ({
+  name,
+  options: {},
+  spec,
+  memory: {},
+  key: undefined,
+  lookup: () => Effect.die(`${name} has no lookup of its own`),
+  lookupMany: undefined,
+  context: undefined
+})
+
+/** Builds what a layer shares; its scope closes it. Options that can't be honoured are a defect. */
+export const make = Effect.fnUntraced(function*(options: LayerOptions) {
+  const context = yield* Effect.context<never>()
+  const clock = Context.get(context, Clock.Clock)
+  const random = Context.get(context, Random.Random)
+  const origin = clock.monotonicTimeNanosUnsafe()
+  const longest = Policy.millis("maxTimeToLive", options.maxTimeToLive ?? "1 day", 1)
+  const grace = Policy.millis("shutdownGrace", options.shutdownGrace ?? 0)
+  const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
+  const limits = { longest, defaults: Policy.parse(options.defaults ?? {}, longest) }
+  const host: Flight.Host = {
+    clock,
+    context,
+    now: () => Math.floor(Number(clock.monotonicTimeNanosUnsafe() - origin) / 1e6),
+    random: () => random.nextDoubleUnsafe(),
+    secret: options.secret,
+    refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),
+    flights: new Map(),
+    fibers: new Set(),
+    closing: new Set(),
+    listeners: new Set(),
+    publish: (event) => host.listeners.forEach((tell) => tell(event)),
+    refreshing: 0,
+    depth: 0,
+    closed: false
+  }
+  const handles = new Map<string, { readonly options: object; readonly handle: Handle.Handle }>()
+  const open = (opening: Handle.Opening): Handle.Handle => {
+    const known = handles.get(opening.name)
+    if (known !== undefined) {
+      return known.options === opening.options ? known.handle : Policy.refuse(
+        "name",
+        opening.name,
+        "a name that no other cache of this layer has: one name, one cache"
+      )
+    }
+    const handle = new Handle.Handle(host, limits, capacity, opening)
+    handles.set(opening.name, { options: opening.options, handle })
+    return handle
+  }
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      host.closed = true
+      const drained = Fiber.awaitAll(Array.from(host.fibers))
+      return grace === 0 ? Effect.void : Effect.timeoutOption(Effect.interruptible(drained), grace)
+    }).pipe(
+      Effect.andThen(Effect.suspend(() => {
+        host.closing.forEach((close) => close())
+        host.flights.forEach((stop) => stop())
+        handles.forEach(({ handle }) => handle.instance.namespace.memory.close())
+        return Fiber.interruptAll(Array.from(host.fibers))
+      }))
+    )
+  )
+  const events = Stream.callback<Event.Event>((queue) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const tell = (event: Event.Event) => void Queue.offerUnsafe(queue, event)
+        const end = () => void Queue.endUnsafe(queue)
+        if (host.closed) end()
+        host.listeners.add(tell)
+        host.closing.add(end)
+        return () => {
+          host.listeners.delete(tell)
+          host.closing.delete(end)
+        }
+      }),
+      (release) => Effect.sync(release)
+    ), { bufferSize: 1024, strategy: "sliding" })
+  const swr = open(opening("swr", () => Options.spec({}, { freshFor: 0, ...limits.defaults }, longest)))
+  const plain = open(opening("cache", () => Options.spec({ freshFor: longest, maxAge: longest }, {}, longest)))
+  const engine: Engine = { host, limits, open, swr, plain, specs: new WeakMap(), events }
+  return engine
+})
