@@ -1,5 +1,5 @@
 // 6. Windows from the environment: what can't be honoured is a value, not a crash.
-import { Config, ConfigProvider, Console, Effect, Layer } from "effect"
+import { Config, ConfigProvider, Console, Effect } from "effect"
 import { Policy, Swr } from "effect-swr"
 import { main } from "./main.ts"
 

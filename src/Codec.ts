@@ -1,96 +1,111 @@
 /**
- * A value to record text and back; the only room that needs `Schema`.
+ * A value through its schema and back, and the record that a store keeps; the only room that needs `Schema`.
  *
- * A codec turns a value into JSON text by its schema. A record is what a store keeps of an entry: that text in an
- * envelope. Whatever comes back from a store, reading it gives a value that fits the schema or a typed problem, never a
- * throw (R13, I10).
+ * A record is the JSON text of a value in an envelope. Whatever comes back from a store, reading it gives a value that
+ * fits the schema or a typed problem, never a throw (R13, I10).
  *
  * @since 0.1.0
  */
-import { Data, Effect, Result, Schema, SchemaIssue } from "effect"
+import { Data, Effect, Result, Schema, SchemaParser } from "effect"
 
 /**
- * The value of a load does not encode: it is answered as it is and not kept.
- *
- * @since 0.1.0
- * @category errors
- */
-export class EncodeError extends Data.TaggedError("EncodeError")<{ readonly cause: Schema.SchemaError }> {
-  override get message(): string {
-    return this.cause.message
-  }
-}
-
-/**
- * The value of a load encodes, but its text does not decode again: no reader could be given it from a store.
+ * The value of a load does not encode: it is answered as it is and not kept. `cause` is the schema's issue or error; of
+ * what a schema threw only the name is told, since the message may quote the value.
  *
  * @since 0.1.0
  * @category errors
  */
-export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly cause: Schema.SchemaError }> {
+export class EncodeError extends Data.TaggedError("EncodeError")<{ readonly cause: unknown }> {
   override get message(): string {
-    return this.cause.message
+    return reasonOf(this.cause, "The value does not encode by its schema")
   }
 }
 
 /**
- * What a schema does for a cache. Where the schema is synchronous, so are these effects. A schema that throws counts as
- * one that refuses; of what it threw only the name is told: the message may quote the value.
+ * The value of a load encodes, but does not decode again: no reader could be given it from a store.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return reasonOf(this.cause, "What the schema encoded does not decode")
+  }
+}
+
+const reasonOf = (cause: unknown, otherwise: string): string =>
+  cause instanceof Error || typeof cause === "string" ? String(cause) : otherwise
+
+/**
+ * What a schema does for a cache. Where the schema is synchronous, so are these effects.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Codec<A, R = never> {
-  /** The value as JSON text. */
-  readonly encode: (value: A) => Effect.Effect<string, Schema.SchemaError, R>
-  /** The value of a JSON text. */
-  readonly decode: (text: string) => Effect.Effect<A, Schema.SchemaError, R>
-  /** Whether a value, not its text, fits the schema. */
+  /** Whether a value, not its encoded form, fits the schema. */
   readonly is: (value: unknown) => value is A
   /** Encodes and decodes once: what comes out is what every reader gets, on a miss as on a hit. */
   readonly roundTrip: (value: A) => Effect.Effect<A, EncodeError | DecodeError, R>
 }
 
-const codecs = /*#__PURE__*/ new WeakMap<Schema.Constraint, unknown>()
+/**
+ * A codec whose encoded form is JSON text, for a store.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Text<A, R = never> extends Codec<A, R> {
+  readonly encode: (value: A) => Effect.Effect<string, EncodeError, R>
+  readonly decode: (text: string) => Effect.Effect<A, DecodeError, R>
+}
+
+type ServicesOf<S extends Schema.Constraint> = S["DecodingServices"] | S["EncodingServices"]
 
 /**
- * The codec of a schema, built once per schema object.
+ * The codec of a schema between its own two sides, for memory. It needs a third of the code that JSON needs.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = <S extends Schema.Constraint>(
-  schema: S
-): Codec<S["Type"], S["DecodingServices"] | S["EncodingServices"]> => {
-  const known = codecs.get(schema)
-  // The cast: what is kept under a schema was built below from that very schema.
-  if (known !== undefined) return known as ReturnType<typeof make<S>>
+export const make = <S extends Schema.Constraint>(schema: S): Codec<S["Type"], ServicesOf<S>> =>
+  of(schema, SchemaParser.encodeEffect(schema), SchemaParser.decodeEffect(schema))
+
+/**
+ * The codec of a schema between its values and JSON text, for a store.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const text = <S extends Schema.Constraint>(schema: S): Text<S["Type"], ServicesOf<S>> => {
   const json = Schema.fromJsonString(Schema.toCodecJson(schema))
-  const toText = Schema.encodeEffect(json)
-  const fromText = Schema.decodeEffect(json)
-  const fits = Schema.is(schema)
-  const encode = (value: S["Type"]) => guarded(() => toText(value))
-  const decode = (text: string) => guarded(() => fromText(text))
-  const codec: ReturnType<typeof make<S>> = {
+  return of<S, string>(schema, SchemaParser.encodeEffect(json), SchemaParser.decodeEffect(json))
+}
+
+const of = <S extends Schema.Constraint, I>(
+  schema: S,
+  to: (value: S["Type"]) => Effect.Effect<I, unknown, S["EncodingServices"]>,
+  from: (encoded: I) => Effect.Effect<S["Type"], unknown, S["DecodingServices"]>
+) => {
+  const fits = SchemaParser.is(schema)
+  const encode = (value: S["Type"]) => guarded(() => to(value), (cause) => new EncodeError({ cause }))
+  const decode = (encoded: I) => guarded(() => from(encoded), (cause) => new DecodeError({ cause }))
+  return {
     encode,
     decode,
-    is: (value): value is S["Type"] => Result.getOrElse(Result.try(() => fits(value)), () => false),
-    roundTrip: (value) =>
-      Effect.flatMap(
-        Effect.mapError(encode(value), (cause) => new EncodeError({ cause })),
-        (text) => Effect.mapError(decode(text), (cause) => new DecodeError({ cause }))
-      )
+    is: (value: unknown): value is S["Type"] => Result.getOrElse(Result.try(() => fits(value)), () => false),
+    roundTrip: (value: S["Type"]) => Effect.flatMap(encode(value), decode)
   }
-  codecs.set(schema, codec)
-  return codec
 }
 
 /** Nothing runs before the effect does, and a throw (a transformation's, a stack that is too deep) is a refusal. */
-const guarded = <A, R>(run: () => Effect.Effect<A, Schema.SchemaError, R>): Effect.Effect<A, Schema.SchemaError, R> =>
-  Effect.catchDefect(Effect.suspend(run), (defect) => {
-    const name = defect instanceof Error ? defect.name : typeof defect
-    return Effect.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message: `The schema threw: ${name}` })))
-  })
+const guarded = <A, E, R>(run: () => Effect.Effect<A, unknown, R>, refuse: (cause: unknown) => E) =>
+  Effect.suspend(run).pipe(
+    Effect.catchDefect((defect) =>
+      Effect.fail(`The schema threw: ${defect instanceof Error ? defect.name : typeof defect}`)
+    ),
+    Effect.mapError(refuse)
+  )
 
 /**
  * The envelope of a value in a store. All times are whole milliseconds, none is negative.

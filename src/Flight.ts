@@ -97,10 +97,16 @@ export interface Crew {
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** The flights that its lookup waits for just now. */
   readonly waitsFor: Array<Flight>
+  /** The crew whose lookup waits for this one, and what this one loads: names of keys, of a namespace. */
+  parent: Crew | undefined
+  readonly namespace: object
+  readonly names: Array<Key.Name>
 }
 
 /** Of the lookup that is running in this fiber. */
-const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/Current", { defaultValue: () => undefined })
+export const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/Current", {
+  defaultValue: () => undefined
+})
 
 /** A load on its way. */
 export class Flight<A = unknown, E = unknown> {
@@ -122,7 +128,7 @@ export class Flight<A = unknown, E = unknown> {
   begunAt = 0
   /** A value that does not encode. */
   problem: unknown = undefined
-  crew: Crew = { aloft: 1, fiber: undefined, waitsFor: [] }
+  crew: Crew
   timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   readonly name: Key.Name
@@ -131,7 +137,8 @@ export class Flight<A = unknown, E = unknown> {
   /** For one reader alone: the state never names it. */
   readonly alone: boolean
 
-  constructor(name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
+  constructor(namespace: object, name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
+    this.crew = { aloft: 1, fiber: undefined, waitsFor: [], parent: undefined, namespace, names: [name] }
     this.name = name
     this.job = job
     this.cause = cause
@@ -190,7 +197,8 @@ export class Namespace<A = unknown, E = unknown> {
       if (old.waiters === 0) this.stop(old)
     }
     if (flight === undefined || flight.begun) return
-    if (this.gathering === undefined) this.begin(flight)
+    if (flight.waiters === 0 && !flight.background) this.stop(flight)
+    else if (this.gathering === undefined) this.begin(flight)
     else this.gathering.push(flight)
   }
 
@@ -226,7 +234,12 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   private beginMany(flights: ReadonlyArray<Flight<A, E>>, first: Flight<A, E>, batch: Job.Batch<A, E>): void {
-    const crew: Crew = { aloft: flights.length, fiber: undefined, waitsFor: [] }
+    const crew: Crew = {
+      ...first.crew,
+      aloft: flights.length,
+      waitsFor: [],
+      names: flights.map(({ name }) => name)
+    }
     for (const flight of flights) {
       flight.crew = crew
       this.depart(flight)
@@ -366,8 +379,8 @@ export class Namespace<A = unknown, E = unknown> {
     } else if (state.flight !== flight || noted > clock) {
       dropped = alone ? "pass" : "forgotten"
       this.apply(name, State.refused(state, flight))
-    } else if (typeof wish === "string") {
-      dropped = wish
+    } else if (typeof wish === "string" || state.passUntil !== 0) {
+      dropped = typeof wish === "string" ? wish : "pass"
       this.apply(name, State.answered(state, flight))
     } else {
       const weight = this.weigh(value, key)
@@ -431,9 +444,9 @@ export class Namespace<A = unknown, E = unknown> {
 }
 
 /**
- * Counts the reader as waiting while the effect runs, which waits for the flight to land. A reader that `leaves` with an
- * answer turns the load into a refresh, which finishes; one that is interrupted, being the last, stops it. Dies at once
- * where waiting could never end.
+ * Counts the reader as waiting while the effect runs, which waits for the flight to land. A reader that `leaves` with
+ * an answer turns the load into a refresh, which finishes; one that is interrupted, being the last, stops it. Dies at
+ * once where waiting could never end.
  */
 export const wait = <A, E, B>(
   namespace: Namespace<A, E>,
@@ -445,7 +458,10 @@ export const wait = <A, E, B>(
   const crew = fiber.getRef(Current)
   const target = flight as unknown as Flight
   if (crew !== undefined && crew.aloft > 0) {
-    if (reaches(target, crew, new Set())) return Effect.die(new LookupCycle(namespace.about(flight.name)))
+    if (reaches(target, crew, new Set())) {
+      if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
+      return Effect.die(new LookupCycle(namespace.about(flight.name)))
+    }
     crew.waitsFor.push(target)
   }
   flight.waiters++
@@ -457,6 +473,16 @@ export const wait = <A, E, B>(
       if (!flight.forgotten && Exit.isSuccess(exit) && leaves(exit.value)) flight.background = true
       if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
     }))
+}
+
+/** Whether a lookup that this fiber runs in, or one that waits for it, loads the key by itself. */
+export const isLoading = (fiber: Fiber.Fiber<unknown, unknown>, namespace: object, name: Key.Name): boolean => {
+  let crew = fiber.getRef(Current)
+  while (crew !== undefined && crew.aloft > 0) {
+    if (crew.namespace === namespace && crew.names.includes(name)) return true
+    crew = crew.parent
+  }
+  return false
 }
 
 const reaches = (from: Flight, to: Crew, seen: Set<Crew>): boolean => {

@@ -105,8 +105,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const flight = decision === "join"
       // The machine names only what the namespace gave it.
       ? state.flight as Flight.Flight<A, E>
-      : new Flight.Flight<A, E>(name, request.job(fiber), "miss", decision === "pass")
+      : new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
     if (decision !== "join") {
+      if (flight.alone && Flight.isLoading(fiber, this.namespace, name)) {
+        return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
+      }
+      flight.crew.parent = fiber.getRef(Flight.Current)
       // Counted before it begins: its own lookup may make everybody else leave.
       flight.waiters++
       if (flight.alone) this.namespace.begin(flight)
@@ -178,7 +182,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     request: Answer.Request<A, E, unknown>
   ): void {
     if (this.host.refreshing >= this.host.refreshes) return this.skip(name, "limit")
-    this.namespace.apply(name, State.departed(state, new Flight.Flight(name, request.job(fiber), "refresh")))
+    this.namespace.apply(
+      name,
+      State.departed(state, new Flight.Flight(this.namespace, name, request.job(fiber), "refresh"))
+    )
   }
 
   private skip(name: Key.Name, reason: "held" | "limit"): void {
@@ -270,7 +277,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     // The machine names only what the namespace gave it.
     const flight = !alone && state.next !== undefined
       ? state.next as Flight.Flight<A, E>
-      : new Flight.Flight<A, E>(name, request.job(fiber), "revalidate", alone)
+      : new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
     flight.waiters++
     if (alone) this.namespace.begin(flight)
     else {
@@ -317,7 +324,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
             }
             waiting.push([name, request, seen.status])
             if (batch !== undefined && seen.decision === "load") {
-              const flight = new Flight.Flight<A, E>(name, request.job(fiber), "miss")
+              const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss")
               // Until the readers below have come, this call waits for them.
               flight.waiters++
               namespace.apply(name, State.departed(seen.state, flight))

@@ -112,8 +112,8 @@ export type Naming<K> = [K] extends [string | number] ? { readonly key?: ((key: 
   : { readonly key: (key: K) => Key.Key }
 
 /**
- * How values are loaded: one by one, many at once, or both ways. A key that `lookupMany` omits goes to `lookup`; without
- * one it is a defect.
+ * How values are loaded: one by one, many at once, or both ways. A key that `lookupMany` omits goes to `lookup`;
+ * without one it is a defect.
  *
  * @since 0.1.0
  * @category models
@@ -140,7 +140,7 @@ const MINUTE = 60_000
 /** Options decoded once. Throws `InvalidPolicy`. */
 export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, longest: number): Job.Spec<A, E> => {
   const policy = read<E>(written.policy ?? written, base, longest)
-  const codec = written.schema === undefined ? undefined : Codec.make(written.schema)
+  const codec = written.schema && codecOf(written.schema)
   const load = written as Load<A, unknown, Duration.Input | undefined>
   return {
     policy,
@@ -153,6 +153,15 @@ export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, lo
     failureTimeToLive: Policy.millis("failureTimeToLive", load.failureTimeToLive ?? 0),
     keep: load.keep
   }
+}
+
+// Built once per schema object: programs that make their options anew share the compiled parsers.
+const codecs = /*#__PURE__*/ new WeakMap<Schema.Constraint, Codec.Codec<unknown, unknown>>()
+
+const codecOf = (schema: Schema.Constraint) => {
+  const codec = codecs.get(schema) ?? Codec.make(schema)
+  codecs.set(schema, codec)
+  return codec
 }
 
 /** A reader's policy: a whole one replaces the base, windows lie over it. */

@@ -71,7 +71,7 @@ export interface Windows<in E = unknown> {
   } | undefined
   /** How long a reader waits for a load while an old value stands ready. Needs `staleIfError`. Default: no limit. */
   readonly softTimeout?: Duration.Input | undefined
-  /** By which fraction (0 to 1) an entry's `freshFor` may be shortened, so that keys do not expire together. Default 0. */
+  /** By which fraction (0 to 1) an entry's `freshFor` may be shortened, so that keys expire apart. Default 0. */
   readonly jitter?: number | undefined
 }
 

@@ -198,8 +198,8 @@ export const reason = (state: State, now: number): Reason =>
     ? "marked"
     : "revalidating"
 
-/** **departed.** The load that `read` asked for begins. */
-export const departed = <A>(state: State<A>, flight: Flight): State<A> => change(state, { flight })
+/** **departed.** The load that `read` asked for begins; if there was a pass, it is over. */
+export const departed = <A>(state: State<A>, flight: Flight): State<A> => change(state, { flight, passUntil: 0 })
 
 /**
  * **revalidated.** A load that begins from now on: the given flight, at once or as the next one. Callers that find a
@@ -207,7 +207,7 @@ export const departed = <A>(state: State<A>, flight: Flight): State<A> => change
  */
 export const revalidated = <A>(state: State<A>, flight: Flight): State<A> =>
   state.flight === undefined
-    ? change(state, { flight })
+    ? departed(state, flight)
     : state.next === undefined
     ? change(state, { next: flight })
     : state
@@ -235,9 +235,11 @@ export const yielded = <A>(state: State<A>, flight: Flight, until: number): Stat
     ? state
     : land(state, { hold: { until, failures: state.hold?.failures ?? 0, lease: true } })
 
-/** **loaded.** The load succeeded and its value is kept. */
+/** **loaded.** The load succeeded and its value is kept; not one that was due when a pass began. */
 export const loaded = <A>(state: State<A>, flight: Flight, entry: Entry.Entry<A>): State<A> =>
-  state.flight !== flight ? state : land(state, { entry, hold: undefined, failure: undefined })
+  state.flight !== flight || state.passUntil !== 0
+    ? answered(state, flight)
+    : land(state, { entry, hold: undefined, failure: undefined })
 
 /** **answered.** The load succeeded and its value is not kept; what was known stays. */
 export const answered = <A>(state: State<A>, flight: Flight): State<A> =>
@@ -257,7 +259,7 @@ export interface Outcome {
   readonly failure: Failure | undefined
 }
 
-/** **failed.** The entry stays, unless the error is an answer or the entry is dead; a key without an entry is free again. */
+/** **failed.** The entry stays, unless the error is an answer or the entry is dead; a key without one is free again. */
 export const failed = <A>(state: State<A>, flight: Flight, now: number, outcome: Outcome): State<A> => {
   if (state.flight !== flight) return state
   const failure = outcome.failure ?? state.failure

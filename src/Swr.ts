@@ -36,7 +36,7 @@ export { InvalidKey } from "./Key.ts"
 const TypeId = "~effect-swr/Swr/Cache"
 
 /**
- * The cache of a program: the instance over string keys that {@link swr} uses, and the owner of all caches made with it.
+ * The cache of a program: the instance over string keys that {@link swr} uses, and the owner of all that are made.
  *
  * @since 0.1.0
  * @category services

@@ -96,7 +96,8 @@ export const settle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 6
 export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 /** What a fiber has come to, after everything that can run has run; `undefined`: it waits. */
-export const ended = <A, E>(fiber: Fiber.Fiber<A, E>) => Effect.as(settle, fiber).pipe(Effect.map((f) => f.pollUnsafe()))
+export const ended = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+  Effect.as(settle, fiber).pipe(Effect.map((f) => f.pollUnsafe()))
 
 /** Fails the test where the fiber still waits, instead of hanging. */
 export const join = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
@@ -118,11 +119,15 @@ export const shown = <A>(answer: Swr.Snapshot<A>) => [
 
 /** The defect of an exit. */
 export const defect = (exit: Exit.Exit<unknown, unknown> | undefined) =>
-  exit !== undefined && Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Die")?.defect : undefined
+  exit !== undefined && Exit.isFailure(exit)
+    ? exit.cause.reasons.find((reason) => reason._tag === "Die")?.defect
+    : undefined
 
 /** The error of an exit. */
 export const error = (exit: Exit.Exit<unknown, unknown> | undefined) =>
-  exit !== undefined && Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error : undefined
+  exit !== undefined && Exit.isFailure(exit)
+    ? exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+    : undefined
 
 /** Whether an exit is an interruption and nothing else. */
 export const interrupted = (exit: Exit.Exit<unknown, unknown> | undefined) =>

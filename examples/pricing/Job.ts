@@ -1,0 +1,117 @@
+/**
+ * One run: the origin and the load generator as child processes, the pricing service in this one.
+ */
+import { Clock, Deferred, Effect, Layer, Schema, Stream } from "effect"
+import { Swr } from "effect-swr"
+import { HttpRouter } from "effect/http"
+import { createServer } from "node:http"
+import * as Child from "./Child.ts"
+import * as Load from "./Load.ts"
+import * as Loopback from "./Loopback.ts"
+import * as Origin from "./Origin.ts"
+import { plan } from "./Outage.ts"
+import { Pricing } from "./Pricing.ts"
+import { line, type Progress } from "./Progress.ts"
+import type { Recording } from "./Recording.ts"
+import { Caches, Routes } from "./Server.ts"
+import { Settings } from "./Settings.ts"
+
+const encodeSettings = Schema.encodeSync(Schema.fromJsonString(Settings))
+const encodeLoad = Schema.encodeSync(Schema.fromJsonString(Load.Argument))
+
+/** The pricing service over an origin. */
+const service = (settings: Settings, originPort: number) =>
+  HttpRouter.serve(Routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(Loopback.layer(() => createServer({ keepAliveTimeout: 120_000 }), settings.port)),
+    Layer.provideMerge(Caches.layer(settings)),
+    Layer.provide(Pricing.layer({ origin: `http://${Loopback.host}:${originPort}`, timeout: settings.originTimeout })),
+    Layer.provide(Swr.layer())
+  )
+
+/** Makes the origin ill and well again, and marks what the caches had asked it by then. */
+const outage = Effect.fnUntraced(function*(
+  settings: Settings,
+  recording: Recording,
+  tell: (told: typeof Origin.Told.Type) => Effect.Effect<unknown>,
+  mark: (at: number) => Effect.Effect<void>
+) {
+  const at = (time: number) => Effect.flatMap(recording.elapsed, (elapsed) => Effect.sleep(Math.max(0, time - elapsed)))
+  const parts = plan(settings)
+  for (const { from, health } of parts) {
+    yield* at(from)
+    yield* tell({ health })
+    if (health === parts[0]?.health) yield* mark(from)
+  }
+  const end = parts.at(-1)?.to
+  if (end === undefined) return
+  yield* at(end)
+  yield* tell({ health: "up" })
+  yield* mark(end)
+})
+
+/** Runs to the end; fails when a process or a port fails. */
+export const run = Effect.fnUntraced(function*(settings: Settings, recording: Recording, progress: Progress) {
+  const origin = yield* Child.start({
+    name: "origin",
+    argument: encodeSettings(settings),
+    tells: Origin.Told,
+    hears: Origin.Said
+  })
+  const originPort = yield* Deferred.make<number>()
+  const listen = Effect.andThen(
+    Stream.runForEach(origin.heard, ({ port }) => Deferred.succeed(originPort, port)),
+    origin.ended
+  )
+
+  const serve = Effect.gen(function*() {
+    const caches = yield* Caches
+    const port = yield* Loopback.port
+    const mark = (at: number) =>
+      Effect.map(Effect.all([caches.ttl.stats, caches.swr.stats]), ([ttl, swr]) => {
+        recording.marks.push({ at, lookups: { ttl: ttl.loads, swr: swr.loads } })
+      })
+    const load = yield* Child.start({
+      name: "load",
+      argument: encodeLoad({ settings, port }),
+      tells: Schema.Never,
+      hears: Load.Said
+    })
+    yield* progress.say(
+      ` pricing service http://${Loopback.host}:${port} (pid ${process.pid}), origin http://${Loopback.host}:${yield* Deferred
+        .await(originPort)} (pid ${origin.pid}), load generator (pid ${load.pid})`
+    )
+    const saying = Stream.takeUntil(load.heard, ({ _tag }) => _tag === "Done")
+    yield* Stream.runForEach(
+      saying,
+      Effect.fnUntraced(function*(said) {
+        switch (said._tag) {
+          case "Warm": {
+            recording.startedAt = yield* Clock.currentTimeMillis
+            yield* mark(0)
+            yield* Effect.forkScoped(outage(settings, recording, origin.tell, mark))
+            yield* Effect.forkScoped(
+              progress.draw(Effect.map(recording.elapsed, (elapsed) => line(settings, recording.samples, elapsed)))
+            )
+            return
+          }
+          case "Samples": {
+            recording.samples.push(...said.samples)
+            return
+          }
+          case "Done": {
+            recording.late = said.late
+            recording.complete = true
+          }
+        }
+      })
+    ).pipe(
+      Effect.ensuring(Effect.flatMap(recording.elapsed, mark))
+    )
+    if (!recording.complete) yield* load.ended
+  })
+
+  yield* Deferred.await(originPort).pipe(
+    Effect.flatMap((port) => Effect.provide(Effect.scoped(serve), service(settings, port))),
+    Effect.raceFirst(listen)
+  )
+}, Effect.scoped)

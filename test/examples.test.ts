@@ -1,0 +1,28 @@
+/**
+ * Each example prints what its last lines say.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock, TestConsole } from "effect/testing"
+import { readdirSync, readFileSync } from "node:fs"
+
+const files = readdirSync("examples").filter((file) => /^\d\d_.*\.ts$/.test(file))
+
+describe("examples", () => {
+  for (const file of files) {
+    it.effect(file, () =>
+      Effect.gen(function*() {
+        const [, expected = "nothing is written there"] = readFileSync(`examples/${file}`, "utf8").split(
+          "\n// prints\n"
+        )
+        const { program }: { readonly program: Effect.Effect<unknown, unknown> } = yield* Effect.promise(() =>
+          import(`../examples/${file}`)
+        )
+        const fiber = yield* Effect.forkChild(program)
+        while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
+        yield* Fiber.join(fiber)
+        const printed = yield* TestConsole.logLines
+        assert.deepStrictEqual(printed, expected.trimEnd().split("\n").map((line) => line.replace(/^\/\/ ?/, "")))
+      }))
+  }
+})
