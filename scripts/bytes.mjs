@@ -30,5 +30,7 @@ const program = Effect.gen(function*() {
 
 const { bytes, stats } = await Effect.runPromise(Effect.provide(program, Swr.layer()))
 const holds = bytes <= bound && stats.size === count
-console.log(`${holds ? "ok    " : "FAILED"}  ${bytes.toFixed(0)} bytes per entry at ${stats.size} entries (at most ${bound})`)
+console.log(
+  `${holds ? "ok    " : "FAILED"}  ${bytes.toFixed(0)} bytes per entry at ${stats.size} entries (at most ${bound})`
+)
 if (!holds) process.exitCode = 1

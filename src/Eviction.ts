@@ -16,9 +16,9 @@
  * @since 0.1.0
  */
 
-/** The queues, each named by the visits that save a node there when its turn has come; 0 is no queue. */
-const onProbation = 2
-const inMain = 1
+/** The queues as the nodes name them; 0 is no queue. */
+const onProbation = 1
+const inMain = 2
 
 /** The share of what is held that is on probation: a larger one costs loops and scans, a smaller one new favourites. */
 const probationShare = 0.05
@@ -39,6 +39,8 @@ export interface Node<N> {
   queue: number
   visits: number
 }
+
+type Test<N> = (node: N) => boolean
 
 /**
  * Counts a visit, up to 3: all that the policy asks of a hit.
@@ -94,18 +96,18 @@ export class Eviction<N extends Node<N>> {
    * leaves whatever its visits. `undefined`: all are pinned, or 256 in a row were and the next call goes on from there.
    * All other steps are paid for by an earlier `add` or `visit`.
    */
-  evict(pinned: (node: N) => boolean, expired: (node: N) => boolean): N | undefined {
+  evict(pinned: Test<N>, expired: Test<N>): N | undefined {
     const { main, probation } = this
     // What is held beyond the capacity is there because of pins; it must not widen the share.
     const room = Math.min(this.capacity, this.size)
-    const full = probation.size > Math.max(1, room * probationShare)
-    const node = (full ? undefined : this.sweep(main, pinned, expired)) ??
-      this.sweep(probation, pinned, expired) ??
-      this.sweep(main, pinned, expired)
-    if (node === undefined) return undefined
+    const share = Math.max(1, room * probationShare)
+    const node = this.sweep(probation, share, pinned, expired) ??
+      this.sweep(main, 0, pinned, expired) ??
+      this.sweep(probation, 0, pinned, expired) ??
+      this.sweep(main, 0, pinned, expired)
     // No ghosts of the main queue: they would lead a whole loop back into it, and no part of the loop could stay.
-    if (node.queue === onProbation) this.ghosts.remember(node.key, room)
-    this.remove(node)
+    if (node?.queue === onProbation) this.ghosts.remember(node.key, room)
+    if (node !== undefined) this.remove(node)
     return node
   }
 
@@ -115,24 +117,21 @@ export class Eviction<N extends Node<N>> {
     this.ghosts = new Ghosts()
   }
 
-  /** The oldest node that may leave. Those before it move to a head: pinned ones here, saved ones in the main queue. */
-  private sweep(queue: Queue<N>, pinned: (node: N) => boolean, expired: (node: N) => boolean): N | undefined {
-    let skipped = 0
-    while (queue.tail !== undefined && skipped < Math.min(queue.size, patience)) {
+  /** The oldest that may leave a queue above its share. Pinned ones move back, saved ones to the main queue. */
+  private sweep(queue: Queue<N>, share: number, pinned: Test<N>, expired: Test<N>): N | undefined {
+    for (let skipped = 0;;) {
       const node = queue.tail
+      if (node === undefined || queue.size <= share || skipped >= Math.min(queue.size, patience)) return undefined
       const stays = pinned(node)
-      if (!stays && (node.visits < queue.name || expired(node))) return node
+      // Probation is the longer queue only while the memory first fills; two visits would then ask too much.
+      const needed = queue.size < this.main.size ? 2 : 1
+      if (!stays && (node.visits < needed || expired(node))) return node
       queue.unlink(node)
-      if (stays) {
-        skipped++
-        queue.push(node)
-      } else {
-        skipped = 0
-        node.visits >>= 1
-        this.main.push(node)
-      }
+      skipped = stays ? skipped + 1 : 0
+      if (!stays) node.visits >>= 1
+      const next = stays ? queue : this.main
+      next.push(node)
     }
-    return undefined
   }
 }
 
@@ -189,11 +188,10 @@ class Ghosts {
   }
 }
 
-/** FNV-1a over code units, its high bits then mixed into the low ones that choose the slot; never 0, the empty slot. */
+/** FNV-1a over code units, its high bits folded into the low ones that choose the slot; never 0, the empty slot. */
 const hash = (key: string | number): number => {
   const text = String(key)
   let mixed = 0x811c9dc5
   for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 0x01000193)
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
   return (mixed ^ (mixed >>> 13)) || 1
 }

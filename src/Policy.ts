@@ -129,7 +129,7 @@ const numbersOf = (input: unknown): ReadonlyArray<unknown> =>
   typeof input === "number"
     ? [input]
     : typeof input === "object" && input !== null && !Duration.isDuration(input)
-    ? Object.values(input)
+    ? Object.values(input).filter((part) => part !== undefined)
     : []
 
 /** Milliseconds, floored. Checked as written: `Duration` reads NaN as zero. */
@@ -143,10 +143,10 @@ export const millis = (option: string, input: Duration.Input, least = 0): number
 }
 
 const unit = (option: string, value: number): number =>
-  value >= 0 && value <= 1 ? value : refuse(option, value, "a number from 0 to 1")
+  typeof value === "number" && value >= 0 && value <= 1 ? value : refuse(option, value, "a number from 0 to 1")
 
 const errorWindow = <E>(input: Exclude<Windows<E>["staleIfError"], undefined>) =>
-  typeof input === "object" && "window" in input ? input : { window: input, when: undefined }
+  typeof input === "object" && input !== null && "window" in input ? input : { window: input, when: undefined }
 
 /** Each window by itself, clamped to `longest`; their order is not judged. Throws {@link InvalidPolicy}. */
 export const parse = <E>(windows: Windows<E>, longest: number): Partial<Policy<E>> => {
@@ -308,7 +308,7 @@ export const bounds = (
     staleIfError,
     life: Math.max(
       Math.min(policy.maxAge, maxAge),
-      Math.min(policy.freshFor, freshFor) + Math.min(policy.staleIfError, staleIfError)
+      Math.min(policy.freshFor, freshFor, maxAge) + Math.min(policy.staleIfError, staleIfError)
     )
   }
 }

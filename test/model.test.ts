@@ -20,8 +20,8 @@ import {
   Random,
   References,
   Result,
-  Schema,
   Scheduler,
+  Schema,
   Scope
 } from "effect"
 import { Policy, Swr } from "effect-swr"
@@ -78,11 +78,12 @@ const said = {
   whole: { freshFor: 60, maxAge: 200, whole: true }
 } satisfies Record<string, Oracle.Said>
 
-const stricts = {
-  strict: { maxAge: 120, jitter: 0 },
-  brief: { maxAge: 60, jitter: 0 },
-  long: { maxAge: 500, jitter: 0 },
-  jittery: { maxAge: 120, jitter: 0.5 }
+/** What strict readers ask for; a strict cache takes no others. */
+const stricts: Partial<Record<By, { readonly maxAge: number; readonly jitter: number }>> = {
+  brisk: { maxAge: 60, jitter: 0 },
+  patient: { maxAge: 500, jitter: 0 },
+  jittery: { maxAge: 120, jitter: 0.5 },
+  strict: { maxAge: 120, jitter: 0 }
 }
 
 const By = weighted({
@@ -111,14 +112,20 @@ const Command = Schema.Union([
   /** Tells a waiting lookup how to end. */
   ...times(14, Schema.TaggedStruct("Finish", { which: Which, how: How })),
   /** What lookups of the key do from now on: wait to be told, and let themselves be interrupted or not; or end at once. */
-  ...times(3, Schema.TaggedStruct("Origin", { key: Key, how: Schema.Union([weighted({ waits: 4, stubborn: 2 }), How]) })),
+  ...times(
+    3,
+    Schema.TaggedStruct("Origin", { key: Key, how: Schema.Union([weighted({ waits: 4, stubborn: 2 }), How]) })
+  ),
   ...times(3, Schema.TaggedStruct("Set", { key: Key, wish: Wish })),
   ...times(2, Schema.TaggedStruct("Mutate", { key: Key, how: weighted({ waits: 3, value: 1, failure: 1 }) })),
   ...times(2, Schema.TaggedStruct("FinishMutation", { which: Which, how: weighted({ value: 2, failure: 1 }) })),
-  ...times(5, Schema.TaggedStruct("Invalidate", {
-    keys: weighted({ a: 4, b: 2, c: 1, abc: 1 }),
-    mode: weighted({ soft: 3, hard: 2 })
-  })),
+  ...times(
+    5,
+    Schema.TaggedStruct("Invalidate", {
+      keys: weighted({ a: 4, b: 2, c: 1, abc: 1 }),
+      mode: weighted({ soft: 3, hard: 2 })
+    })
+  ),
   ...times(3, Schema.TaggedStruct("InvalidateTag", { tag: weighted({ x: 2, y: 1 }) })),
   Schema.TaggedStruct("Clear", {}),
   /** Who waits goes away. */
@@ -162,35 +169,32 @@ const written = ({ staleIfError, when, whole, ...windows }: Oracle.Said) => {
     ...windows,
     ...staleIfError !== undefined && { staleIfError: { window: staleIfError, when: outages[when ?? "all"] } }
   }
-  return whole === true ? Result.getOrThrow(Policy.make({ freshFor: 0, ...options })) : options
-}
-
-const policies: Record<string, Policy.Windows<Failure> | Policy.Policy<Failure> | undefined> = {
-  ...Object.fromEntries(Object.entries(said).map(([name, options]) => [name, written(options)])),
-  ...Object.fromEntries(Object.entries(stricts).map(([name, { jitter, maxAge }]) => [
-    `strict ${name}`,
-    Policy.strict(maxAge, { jitter })
-  ])),
-  own: undefined
+  return whole === true ? Result.getOrThrow(Policy.make<Failure>({ freshFor: 0, ...options })) : options
 }
 
 const longestOf = (setup: Setup) => setup.maxTimeToLive === "1 day" ? 86_400_000 : 250
-
-const policyOf = (setup: Setup, by: By) => {
-  const longest = longestOf(setup)
-  if (setup.cache !== "strict" && by !== "strict") {
-    return { policy: policies[by], windows: Oracle.lay(caches[setup.cache], said[by], longest) }
-  }
-  if (by === "own") return { policy: undefined, windows: cacheWindows(setup) }
-  const name = ({ brisk: "brief", patient: "long", jittery: "jittery" } as const)[by as string] ?? "strict"
-  const { jitter, maxAge } = stricts[name]
-  return { policy: policies[`strict ${name}`], windows: Oracle.strict(maxAge, jitter, longest) }
-}
 
 const cacheWindows = (setup: Setup): Oracle.Windows =>
   setup.cache === "strict"
     ? Oracle.strict(150, 0, longestOf(setup))
     : Oracle.lay(caches[setup.cache], {}, longestOf(setup))
+
+// Decoded once per object.
+const lenientPolicies = new Map(Object.entries(said).map(([by, options]) => [by, written(options)]))
+const strictPolicies = new Map(
+  Object.entries(stricts).map(([by, { jitter, maxAge }]) => [by, Policy.strict(maxAge, { jitter })])
+)
+
+const readerOf = (setup: Setup, by: By) => {
+  const longest = longestOf(setup)
+  if (setup.cache !== "strict" && by !== "strict") {
+    return { policy: lenientPolicies.get(by), windows: Oracle.lay(caches[setup.cache], said[by], longest) }
+  }
+  const strict = stricts[by]
+  return strict === undefined
+    ? { policy: undefined, windows: cacheWindows(setup) }
+    : { policy: strictPolicies.get(by), windows: Oracle.strict(strict.maxAge, strict.jitter, longest) }
+}
 
 // ----- the origin behind the cache
 
@@ -242,21 +246,119 @@ interface Call {
 /** One change under way. */
 interface Change {
   readonly name: string
-  readonly key: string
   readonly gate: Deferred.Deferred<Value, Outage>
   /** What it was told is there; `undefined`: it is not its turn yet. */
   current: string | undefined
 }
 
-/** Somebody who waits: what he got, and what he should get. */
+/** An answer, and the same as text; of a failure the text alone. */
+interface Got {
+  readonly text: string
+  readonly answer?: Swr.Answer<Value, Failure>
+}
+
+/** Somebody who waits, and what he should be told. */
 interface Waiting {
   readonly label: string
-  readonly fiber: Fiber.Fiber<ReadonlyArray<Got>, unknown>
+  readonly since: number
+  readonly fiber: Fiber.Fiber<ReadonlyArray<Got>>
+  /** One per key that was asked for. */
+  readonly keys: ReadonlyArray<string>
+  readonly windows: Oracle.Windows | undefined
   readonly expected: () => string | undefined
   readonly leave: () => void
 }
 
-interface Got {
-  readonly text: string
-  readonly answer: Swr.Answer<Value, Failure> | undefined
+const textOf = ({ age, freshFor, reason, servableFor, source, status, value }: Swr.Answer<Value, Failure>) =>
+  Oracle.show({
+    value: value.name,
+    status,
+    source,
+    reason: Option.getOrUndefined(reason),
+    age: Duration.toMillis(age),
+    freshFor: Duration.toMillis(freshFor),
+    servableFor: Duration.toMillis(servableFor)
+  })
+
+// ----- what must never happen, whatever the oracle says
+
+/** What is known of a value without looking into the cache. Moments are counted, not measured. */
+interface Fact {
+  readonly key: string
+  readonly how: string
+  readonly begun: number
+  ended: number
+  bornAt: number
+  isWritten: boolean
+  given: number
+}
+
+/** `set`, `mutate`, `invalidate`, ...: what was begun before it must not be seen by calls after it. */
+interface Word {
+  readonly says: string
+  readonly about: (fact: Fact) => boolean
+  readonly isSoft: boolean
+  readonly before: number
+  after: number
+}
+
+class Watch {
+  readonly facts = new Map<string, Fact>()
+  readonly words: Array<Word> = []
+  private readonly cache: Oracle.Windows
+  private moment = 0
+
+  constructor(cache: Oracle.Windows) {
+    this.cache = cache
+  }
+
+  get next(): number {
+    return ++this.moment
+  }
+
+  say(says: string, about: Word["about"], isSoft = false): Word {
+    const word = { says, about, isSoft, before: this.next, after: Infinity }
+    this.words.push(word)
+    return word
+  }
+
+  write(key: string, name: string, how: string, now: number): void {
+    const begun = this.words.at(-1)?.before ?? 0
+    this.facts.set(name, { key, how, begun, ended: begun, bornAt: now - ageOf(how), isWritten: true, given: 0 })
+  }
+
+  /** A reader who called at `since` was given an answer between two moments of the clock. */
+  judge(key: string, since: number, reader: Oracle.Windows, answer: Swr.Answer<Value, Failure>, now: number): void {
+    const { reason: { valueOrUndefined: reason }, source, status, value } = { ...pick(answer) }
+    const text = textOf(answer)
+    const fact = this.facts.get(value.name)
+    const must = (holds: boolean, rule: string) => assert.isTrue(holds, `${rule}: ${text}`)
+    if (fact === undefined) return assert.fail(`a value from nowhere: ${text}`)
+    must(fact.key === key, `a value of ${fact.key} for a reader of ${key}`)
+    const own: Oracle.Wishes = wishes[fact.how as keyof typeof wishes] ?? {}
+    const least = (window: "freshFor" | "maxAge" | "staleIfError", of = reader) =>
+      Math.min(of[window], own[window] ?? Infinity)
+    const age = Duration.toMillis(answer.age)
+    if (source === "memory") {
+      must(fact.isWritten || fact.how in wishes, "a value that is kept nowhere came from memory")
+      must(age <= now - fact.bornAt, "older than it is")
+      must(
+        age < Math.max(least("maxAge", this.cache), least("freshFor", this.cache) + least("staleIfError", this.cache)),
+        "dead"
+      )
+      const bound = status === "fresh"
+        ? reader.strict ? least("maxAge") : least("freshFor")
+        : reason === "error" || reason === "timeout"
+        ? Math.max(least("maxAge"), least("staleIfError") && least("freshFor") + least("staleIfError"))
+        : least("maxAge")
+      must(age < bound, "past its bound")
+      must(!reader.strict || age < least("maxAge"), "past the strict bound")
+      must(!reader.strict || status !== "stale", "stale for a strict reader")
+    } else if (fact.how === "pass") must(++fact.given === 1, "passed on to a second reader")
+    for (const word of this.words) {
+      if (word.after >= since || fact.begun >= word.before || !word.about(fact)) continue
+      if (!word.isSoft) must(false, `before ${word.says}, which the reader came after`)
+      must(status !== "fresh" && fact.ended < word.after, `before ${word.says} (soft), which the reader came after`)
+    }
+  }
 }

@@ -64,7 +64,7 @@ export const chart = (frame: Frame, dots: ReadonlyArray<Dot>, paint: Paint): Rea
     { length: rows },
     () => Array.from({ length: frame.columns }, (): Cell => ({ count: 0, failed: false }))
   )
-  const totals = new Array<number>(frame.columns).fill(0)
+  const totals = Array.from({ length: frame.columns }, () => 0)
   for (const dot of dots) {
     const column = columnOf(frame, dot.at)
     const cell = cells[rowOf(dot.latency)]?.[column]
@@ -85,12 +85,12 @@ export const chart = (frame: Frame, dots: ReadonlyArray<Dot>, paint: Paint): Rea
         ? paint("┊", "dim")
         : " "
     ).join("")
-  ).reverse()
+  ).toReversed()
 }
 
 /** A line that names the stretches where they are: `├─ hangs ─┤`, or `├hangs┤`, or without the name where it is narrow. */
 export const ruler = (frame: Frame, title: string): string => {
-  const line = new Array<string>(frame.columns).fill(" ")
+  const line = Array.from({ length: frame.columns }, () => " ")
   for (const { from, label, to } of frame.stretches) {
     const start = columnOf(frame, from)
     const room = columnOf(frame, to) - start - 2
@@ -106,8 +106,8 @@ export const timeAxis = (frame: Frame): ReadonlyArray<string> => {
   const seconds = frame.duration / 1000
   const step =
     [0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600].find((each) => each / seconds * frame.columns >= 8) ?? 3600
-  const rule = new Array<string>(frame.columns).fill("─")
-  const labels = new Array<string>(frame.columns + 8).fill(" ")
+  const rule = Array.from({ length: frame.columns }, () => "─")
+  const labels = Array.from({ length: frame.columns + 8 }, () => " ")
   for (let second = 0; second < seconds; second += step) {
     const column = columnOf(frame, second * 1000)
     rule[column] = "┬"

@@ -15,7 +15,7 @@ export const line = (settings: Settings, samples: ReadonlyArray<Sample>, elapsed
   const recent = samples.slice(-Math.ceil(settings.rate * 4 * window / 1000)).filter(({ at }) => at >= elapsed - window)
   const lately = (route: Route): string => {
     const some = recent.filter((sample) => sample.route === route)
-    const latencies = some.map(({ latency }) => latency).sort((a, b) => a - b)
+    const latencies = some.map(({ latency }) => latency).toSorted((a, b) => a - b)
     const failed = some.filter(hasFailed).length
     return `${route.toUpperCase()} p99 ${showLatency(percentile(latencies, 0.99)).padStart(7)}` +
       (failed > 0 ? `, ${Math.round(100 * failed / some.length)} % failed` : "")

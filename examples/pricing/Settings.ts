@@ -175,6 +175,8 @@ export const resolve = (given: Given, defaults: Settings): Result.Result<Setting
   }
   const policy = Policy.make(settings)
   return Result.isFailure(policy)
-    ? refuse(`${flagOf(policy.failure.option)}: got ${policy.failure.value} ms, allowed is ${policy.failure.allowed}`)
+    ? refuse(
+      `${flagOf(policy.failure.option)}: got ${String(policy.failure.value)} ms, allowed is ${policy.failure.allowed}`
+    )
     : Result.succeed(settings)
 }
