@@ -7,6 +7,7 @@
 import {
   Cause,
   Clock,
+  Context,
   Deferred,
   Duration,
   Effect,
@@ -32,6 +33,9 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 /** What a waiting reader got: the flight's landing, or its own patience ran out. */
 type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
+
+/** Of the changes by `mutate` that run in this fiber: whose turn it is. */
+const Writing = Context.Reference<ReadonlyArray<object>>("~effect-swr/Instance/Writing", { defaultValue: () => [] })
 
 /** One cache. */
 export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
@@ -399,9 +403,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     change: (current: Option.Option<A>) => Effect.Effect<A, E2, R2>
   ): Effect.Effect<Entry.Entry<A>, E2 | Store.StoreError, R2> {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
+      Effect.withFiber((fiber) => {
         const { host, memory, writers } = this
+        const writing = fiber.getRef(Writing)
         const writer = writers.get(name) ?? { lock: SynchronizedRef.makeUnsafe(undefined), users: 0 }
+        // A change that waits for its own turn would wait for ever.
+        if (writing.includes(writer)) return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
         writers.set(name, writer)
         writer.users++
         const turn = Effect.suspend(() => {
@@ -412,8 +419,9 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
             : Option.some(entry.value)
           return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
         })
+        const alone = SynchronizedRef.modifyEffect(writer.lock, () => Effect.map(turn, (entry) => [entry, undefined]))
         return Effect.ensuring(
-          restore(SynchronizedRef.modifyEffect(writer.lock, () => Effect.map(turn, (entry) => [entry, undefined]))),
+          restore(Effect.provideService(alone, Writing, [...writing, writer])),
           Effect.sync(() => {
             if (--writer.users === 0) writers.delete(name)
           })

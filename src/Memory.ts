@@ -168,7 +168,7 @@ export class Memory<A> {
       if (remembers) this.eviction.add(cell)
       else this.eviction.remove(cell)
     }
-    if (this.eviction.size > this.capacity || this.weight > this.weightLimit) this.shrink(now)
+    if (this.eviction.size > this.capacity || this.weight > this.weightLimit) this.shrink(now, cell)
   }
 
   /** Calls the watcher when the entry of a key comes or goes, until the returned function is called. */
@@ -220,8 +220,9 @@ export class Memory<A> {
     if (cells.size === 0) this.tagged.delete(tag)
   }
 
-  private shrink(now: number): void {
-    const pinned = (cell: Cell<A>) => cell.current.flight !== undefined
+  private shrink(now: number, newcomer: Cell<A>): void {
+    // What was just put stays: else a `set` could be followed by a miss.
+    const pinned = (cell: Cell<A>) => cell === newcomer || cell.current.flight !== undefined
     const useless = ({ current }: Cell<A>) =>
       current.entry !== undefined
         ? Entry.isDead(current.entry, now)

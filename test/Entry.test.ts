@@ -114,17 +114,17 @@ describe("left", () => {
   }, ({ jitter, later, marked, who }) => {
     const jittery = Policy.strict(300, { jitter: 0.5 })
     const policy = { reader, noFallback, strict, jittery }[who]
-    const it = entry({ marked, jitter })
+    const one = entry({ marked, jitter })
     const now = 1000 + later
-    const status = Entry.status(it, now, policy)
-    const { freshFor, servableFor } = Entry.left(it, now, policy)
+    const status = Entry.status(one, now, policy)
+    const { freshFor, servableFor } = Entry.left(one, now, policy)
     assert.strictEqual(freshFor > 0, status === "fresh")
     assert.strictEqual(servableFor > 0, status !== "expired")
     assert.isAtMost(freshFor, servableFor)
-    if (status === "fresh") assert.notStrictEqual(Entry.status(it, Math.max(now, 1000) + freshFor, policy), "fresh")
-    if (Entry.isDead(it, now)) {
+    if (status === "fresh") assert.notStrictEqual(Entry.status(one, Math.max(now, 1000) + freshFor, policy), "fresh")
+    if (Entry.isDead(one, now)) {
       assert.strictEqual(status, "expired")
-      assert.isFalse(Entry.isFallback(it, now, policy))
+      assert.isFalse(Entry.isFallback(one, now, policy))
     }
   }, { arbitrary: { runs: 500 } })
 })
@@ -171,9 +171,9 @@ describe("rebind", () => {
 
 describe("an entry as a state", () => {
   it("is the whole state of a key at rest: itself, and nothing else", () => {
-    const it = entry()
-    assert.strictEqual(it.entry, it)
-    assert.deepStrictEqual([it.flight, it.next, it.hold, it.failure, it.passUntil], [
+    const one = entry()
+    assert.strictEqual(one.entry, one)
+    assert.deepStrictEqual([one.flight, one.next, one.hold, one.failure, one.passUntil], [
       undefined,
       undefined,
       undefined,

@@ -717,8 +717,10 @@ export class Oracle {
     if (writer.ending !== undefined) this.conclude(writer, writer.ending)
   }
 
-  finishMutation(writer: Writer, ending: "value" | "failure"): void {
-    this.conclude(writer, ending)
+  finishMutation(value: string, ending: "value" | "failure"): void {
+    for (const { writers: [writer] } of this.keys.values()) {
+      if (writer?.value === value) this.conclude(writer, ending)
+    }
     this.settle()
   }
 

@@ -119,4 +119,43 @@ describe("the entrances", () => {
       const values = (yield* Fiber.join(seen)).map(Option.map((answer) => answer.value))
       assert.deepStrictEqual(values, [Option.some(1), Option.some(9)])
     }).pipe(Effect.provide(Swr.layer())))
+
+  it.effect("R10: a change that changes its own key dies at once", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "own", lookup: () => Effect.succeed(1), key: String, freshFor: "1 minute" })
+      const own = cache.mutate("k", () => Effect.as(Effect.orDie(cache.mutate("k", () => Effect.succeed(2))), 3))
+      assert.include(String(yield* Effect.flip(Effect.sandbox(own))), "LookupCycle")
+      assert.strictEqual((yield* cache.mutate("k", () => Effect.succeed(4))).value, 4)
+    }).pipe(Effect.provide(Swr.layer())))
+
+  it.effect("R10, R19: a lookup that reads its own key while its values pass dies at once", () =>
+    Effect.gen(function*() {
+      const self: Swr.Instance<string, number> = yield* Swr.make({
+        name: "pass",
+        lookup: (key: string): Effect.Effect<number> => key === "self" && deep ? self.get(key) : Effect.succeed(1),
+        keep: () => "pass" as const,
+        freshFor: "1 minute"
+      })
+      let deep = false
+      assert.strictEqual(yield* self.get("self"), 1)
+      deep = true
+      assert.include(String(yield* Effect.flip(Effect.sandbox(self.get("self")))), "LookupCycle")
+    }).pipe(Effect.provide(Swr.layer())))
+
+  it.effect("R11: a lookup that revalidates its own key dies, and nothing loads for ever", () =>
+    Effect.gen(function*() {
+      let loads = 0
+      const self: Swr.Instance<string, number> = yield* Swr.make({
+        name: "revalidates",
+        lookup: (key: string): Effect.Effect<number> => {
+          loads++
+          return Effect.map(self.revalidate(key), (answer) => answer.value)
+        },
+        freshFor: "1 minute"
+      })
+      assert.include(String(yield* Effect.flip(Effect.sandbox(self.get("k")))), "LookupCycle")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(loads, 1)
+      assert.strictEqual((yield* self.stats).flights, 0)
+    }).pipe(Effect.provide(Swr.layer())))
 })

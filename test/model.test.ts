@@ -243,33 +243,35 @@ interface Call {
   state: "open" | "ended" | "interrupted"
 }
 
-/** One change under way. */
+/** One change by `mutate`. */
 interface Change {
   readonly name: string
+  readonly key: string
   readonly gate: Deferred.Deferred<Value, Outage>
   /** What it was told is there; `undefined`: it is not its turn yet. */
   current: string | undefined
+  state: "open" | "ended" | "interrupted"
 }
 
 /** An answer, and the same as text; of a failure the text alone. */
 interface Got {
   readonly text: string
-  readonly answer?: Swr.Answer<Value, Failure>
+  readonly key?: string
+  readonly answer?: Given
 }
+type Given = Swr.Answer<Value, Failure>
 
 /** Somebody who waits, and what he should be told. */
 interface Waiting {
   readonly label: string
   readonly since: number
-  readonly fiber: Fiber.Fiber<ReadonlyArray<Got>>
-  /** One per key that was asked for. */
-  readonly keys: ReadonlyArray<string>
-  readonly windows: Oracle.Windows | undefined
+  readonly windows: Oracle.Windows
+  readonly fiber: Fiber.Fiber<ReadonlyArray<Got>, Failure>
   readonly expected: () => string | undefined
   readonly leave: () => void
 }
 
-const textOf = ({ age, freshFor, reason, servableFor, source, status, value }: Swr.Answer<Value, Failure>) =>
+const textOf = ({ age, freshFor, reason, servableFor, source, status, value }: Given): string =>
   Oracle.show({
     value: value.name,
     status,
@@ -280,16 +282,27 @@ const textOf = ({ age, freshFor, reason, servableFor, source, status, value }: S
     servableFor: Duration.toMillis(servableFor)
   })
 
+/** As the oracle says it. */
+const textOfCause = (cause: Cause.Cause<unknown>, setup: Setup): string => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  const defect = cause.reasons.find(Cause.isDieReason)?.defect
+  if (error instanceof Outage || error instanceof Answer) return `${error._tag} ${error.name}`
+  if (error instanceof Swr.LoadTimeout && setup.hardTimeout !== "none") return "Timeout"
+  if (defect instanceof Swr.LoadTimeout && setup.hardTimeout === "none") return "Timeout"
+  if (defect instanceof Defect) return `Defect ${defect.name}`
+  return Cause.hasInterruptsOnly(cause) ? "Interrupt" : `unexpected: ${Cause.pretty(cause)}`
+}
+
 // ----- what must never happen, whatever the oracle says
 
-/** What is known of a value without looking into the cache. Moments are counted, not measured. */
+/** What is known of a value without a look into the cache. Moments are counted, not measured. */
 interface Fact {
   readonly key: string
-  readonly how: string
+  how: string
+  readonly isWritten: boolean
   readonly begun: number
   ended: number
   bornAt: number
-  isWritten: boolean
   given: number
 }
 
@@ -322,43 +335,367 @@ class Watch {
     return word
   }
 
-  write(key: string, name: string, how: string, now: number): void {
-    const begun = this.words.at(-1)?.before ?? 0
-    this.facts.set(name, { key, how, begun, ended: begun, bornAt: now - ageOf(how), isWritten: true, given: 0 })
+  begin(name: string, key: string, begun: number, isWritten = false): void {
+    this.facts.set(name, { key, how: "", isWritten, begun, ended: Infinity, bornAt: Infinity, given: 0 })
   }
 
-  /** A reader who called at `since` was given an answer between two moments of the clock. */
-  judge(key: string, since: number, reader: Oracle.Windows, answer: Swr.Answer<Value, Failure>, now: number): void {
-    const { reason: { valueOrUndefined: reason }, source, status, value } = { ...pick(answer) }
-    const text = textOf(answer)
-    const fact = this.facts.get(value.name)
-    const must = (holds: boolean, rule: string) => assert.isTrue(holds, `${rule}: ${text}`)
-    if (fact === undefined) return assert.fail(`a value from nowhere: ${text}`)
-    must(fact.key === key, `a value of ${fact.key} for a reader of ${key}`)
-    const own: Oracle.Wishes = wishes[fact.how as keyof typeof wishes] ?? {}
+  end(name: string, how: string, now: number): void {
+    const fact = this.facts.get(name)
+    if (fact === undefined) return
+    fact.how = how
+    fact.ended = this.next
+    fact.bornAt = now - (wishesOf(how).age ?? 0)
+  }
+
+  /** A reader who called at `since` has been given this. */
+  judge(key: string, since: number, reader: Oracle.Windows, answer: Given, now: number): void {
+    const must = (holds: boolean, rule: string) => holds || assert.fail(`${rule}: ${textOf(answer)}`)
+    const fact = this.facts.get(answer.value.name)
+    if (fact === undefined) return assert.fail(`a value from nowhere: ${textOf(answer)}`)
+    const { source, status } = answer
+    const reason = Option.getOrUndefined(answer.reason)
+    const own = wishesOf(fact.how)
     const least = (window: "freshFor" | "maxAge" | "staleIfError", of = reader) =>
       Math.min(of[window], own[window] ?? Infinity)
+    const forError = (of = reader) => least("staleIfError", of) && least("freshFor", of) + least("staleIfError", of)
     const age = Duration.toMillis(answer.age)
+    must(fact.key === key, "of another key")
+    must(fact.ended < Infinity, "never loaded")
     if (source === "memory") {
-      must(fact.isWritten || fact.how in wishes, "a value that is kept nowhere came from memory")
+      must(fact.isWritten || fact.how in wishes, "kept although it said no")
       must(age <= now - fact.bornAt, "older than it is")
-      must(
-        age < Math.max(least("maxAge", this.cache), least("freshFor", this.cache) + least("staleIfError", this.cache)),
-        "dead"
-      )
-      const bound = status === "fresh"
-        ? reader.strict ? least("maxAge") : least("freshFor")
-        : reason === "error" || reason === "timeout"
-        ? Math.max(least("maxAge"), least("staleIfError") && least("freshFor") + least("staleIfError"))
-        : least("maxAge")
-      must(age < bound, "past its bound")
-      must(!reader.strict || age < least("maxAge"), "past the strict bound")
-      must(!reader.strict || status !== "stale", "stale for a strict reader")
+      must(age < Math.max(least("maxAge", this.cache), forError(this.cache)), "dead")
+      must(age < Math.max(least("maxAge"), reason === "error" || reason === "timeout" ? forError() : 0), "past its bound")
+      must(status !== "fresh" || age < least("freshFor"), "not fresh any more")
+      must(!reader.strict || status !== "stale", "stale to a strict reader")
     } else if (fact.how === "pass") must(++fact.given === 1, "passed on to a second reader")
-    for (const word of this.words) {
-      if (word.after >= since || fact.begun >= word.before || !word.about(fact)) continue
-      if (!word.isSoft) must(false, `before ${word.says}, which the reader came after`)
-      must(status !== "fresh" && fact.ended < word.after, `before ${word.says} (soft), which the reader came after`)
+    for (const { about, after, before, isSoft, says } of this.words) {
+      if (after > since || fact.begun >= before || !about(fact)) continue
+      must(isSoft && status !== "fresh" && fact.ended <= after, `from before "${says}", which the reader came after`)
     }
   }
 }
+
+const wishesOf = (how: string): Oracle.Wishes => how in wishes ? wishes[how as keyof typeof wishes] : {}
+
+// ----- a cache, its origin and its readers
+
+const build = Effect.fnUntraced(function*(setup: Setup, capacity: number) {
+  const scope = yield* Scope.make()
+  const settle = yield* Effect.map(Scheduler.Scheduler, (scheduler) => (scheduler as Counting).settle)
+  const watch = new Watch(cacheWindows(setup))
+  const calls: Array<Call> = []
+  const counts = new Map<string, number>()
+  const origin = new Map<string, How | "waits" | "stubborn">()
+  const now = yield* Effect.clockWith((clock) => Effect.succeed(() => clock.currentTimeMillisUnsafe()))
+  const sleepers = { count: 0 }
+  const context = yield* Effect.clockWith((clock) => {
+    const counting: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+      sleep: (duration: Duration.Duration) =>
+        Effect.suspend(() => {
+          sleepers.count++
+          return Effect.ensuring(clock.sleep(duration), Effect.sync(() => sleepers.count--))
+        })
+    })
+    const random = Number(setup.random)
+    const { maxTimeToLive } = setup
+    return Layer.buildWithScope(Swr.layer({ capacity, maxTimeToLive, refreshes: Number(setup.refreshes) }), scope).pipe(
+      Effect.provideService(Clock.Clock, counting),
+      Effect.provideService(Random.Random, { nextDoubleUnsafe: () => random, nextIntUnsafe: () => 0 })
+    )
+  })
+  const lookup = (key: string, previous: Option.Option<Swr.Previous<Value>>) =>
+    Effect.suspend(() => {
+      const count = (counts.get(key) ?? 0) + 1
+      counts.set(key, count)
+      const how = origin.get(key) ?? "waits"
+      const call: Call = {
+        name: `${key}${count}`,
+        key,
+        isStubborn: how === "stubborn",
+        previous: Option.match(previous, {
+          onNone: () => "none",
+          onSome: ({ age, value }) => `${value.name} ${Duration.toMillis(age)}`
+        }),
+        gate: Deferred.makeUnsafe(),
+        state: "open"
+      }
+      calls.push(call)
+      watch.begin(call.name, key, watch.next)
+      if (how !== "waits" && how !== "stubborn") return finish(call, how)
+      const gate = Deferred.await(call.gate)
+      if (call.isStubborn) return Effect.uninterruptible(gate)
+      return Effect.onInterrupt(gate, () =>
+        Effect.sync(() => {
+          if (call.state === "open") call.state = "interrupted"
+        }))
+    })
+  const finish = (call: Call, how: How) => {
+    call.state = "ended"
+    watch.end(call.name, how, now())
+    const exit = endOf(how, call.name)
+    Deferred.doneUnsafe(call.gate, exit)
+    return exit
+  }
+  const options = {
+    name: "model",
+    lookup,
+    keep,
+    backoff,
+    failureTimeToLive: Number(setup.failureTimeToLive),
+    hardTimeout: setup.hardTimeout === "none" ? undefined : Number(setup.hardTimeout)
+  }
+  const cache = yield* Effect.provide(
+    setup.cache === "strict"
+      ? Swr.make({ ...options, policy: Policy.strict(150) })
+      : Swr.make({ ...options, freshFor: 0, ...written(caches[setup.cache]) }),
+    context
+  )
+  return {
+    setup,
+    scope,
+    settle,
+    watch,
+    calls,
+    origin,
+    now,
+    sleepers,
+    finish,
+    // A strict cache is given strict policies only.
+    cache: cache as Swr.Instance<string, Value, Failure>,
+    changes: new Array<Change>(),
+    waiting: new Array<Waiting>(),
+    /** Those of which more is to be heard. */
+    unsettled: new Set<Call>(),
+    history: new Array<string>()
+  }
+})
+type World = Effect.Success<ReturnType<typeof build>>
+
+const backoff = { from: 100, to: 350 }
+
+/** Knows when nothing can go on by itself. */
+class Counting implements Scheduler.Scheduler {
+  readonly executionMode
+  private readonly scheduler: Scheduler.Scheduler
+  private tasks = 0
+
+  constructor(scheduler: Scheduler.Scheduler) {
+    this.scheduler = scheduler
+    this.executionMode = scheduler.executionMode
+  }
+  shouldYield(fiber: Fiber.Fiber<unknown, unknown>) {
+    return this.scheduler.shouldYield(fiber)
+  }
+  makeDispatcher() {
+    const dispatcher = this.scheduler.makeDispatcher()
+    return {
+      scheduleTask: (task: () => void, priority: number) => {
+        this.tasks++
+        dispatcher.scheduleTask(() => {
+          this.tasks--
+          task()
+        }, priority)
+      },
+      flush: () => dispatcher.flush()
+    }
+  }
+  settle: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.flatMap(Effect.yieldNow, () => this.tasks > 0 ? this.settle : Effect.void)
+  )
+}
+
+// ----- one step
+
+const at = <A>(list: ReadonlyArray<A>, which: number): A | undefined => list[which % list.length]
+
+const isOpen = ({ state }: { readonly state: string }) => state === "open"
+
+const got = (answer: Given, key: string): Got => ({ text: textOf(answer), key, answer })
+
+/** Somebody begins to wait; `expected` is asked when he should have been answered. */
+const start = (
+  world: World,
+  label: string,
+  windows: Oracle.Windows,
+  effect: Effect.Effect<ReadonlyArray<Got>, Failure>,
+  expected: () => string | undefined,
+  leave: () => void
+) => {
+  const since = world.watch.next
+  return Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
+    world.waiting.push({ label, since, windows, fiber, expected, leave })
+  })
+}
+
+const write = (world: World, name: string, key: string, how: string): Word => {
+  const { now, watch } = world
+  const word = watch.say(`write ${name}`, (fact) => fact.key === key)
+  watch.begin(name, key, word.before, true)
+  watch.end(name, how, now())
+  return word
+}
+
+/** What the oracle is told is what the cache is told. Without an oracle nobody is told what to expect. */
+const act = Effect.fnUntraced(function*(
+  world: World,
+  oracle: Oracle.Oracle | undefined,
+  step: number,
+  command: Command
+) {
+  const { cache, changes, setup, watch } = world
+  const label = `#${step} ${say(command)}`
+  const none = () => undefined
+  switch (command._tag) {
+    case "Read": {
+      const { key } = command
+      const { policy, windows } = readerOf(setup, command.by)
+      const effect = Effect.map(cache.read(key, policy), (answer) => [got(answer, key)])
+      const reader = { current: undefined as Oracle.Reader | undefined }
+      yield* start(world, label, windows, effect, () => reader.current?.outcome, () =>
+        reader.current && oracle?.interrupt(reader.current))
+      reader.current = oracle?.read(key, windows)
+      return
+    }
+    case "Many": {
+      const keys = Array.from(command.keys)
+      const { policy, windows } = readerOf(setup, command.by)
+      const effect = Effect.map(cache.readMany(keys, policy), (results) =>
+        results.map((result, index) =>
+          Result.match(result, {
+            onSuccess: (answer) => got(answer, keys[index] ?? ""),
+            onFailure: (error) => ({ text: textOfCause(Cause.fail(error), setup) })
+          })
+        ))
+      const parts = new Map<string, Oracle.Reader>()
+      let left = false
+      const expected = () => {
+        const outcomes = keys.map((key) => parts.get(key)?.outcome)
+        if (left) return "Interrupt"
+        if (outcomes.includes(undefined)) return undefined
+        const ends = (outcome = "") =>
+          outcome === "Interrupt" || outcome.startsWith("Defect") || outcome === "Timeout" && setup.hardTimeout === "none"
+        return outcomes.find(ends) ?? outcomes.join(" | ")
+      }
+      yield* start(world, label, windows, effect, expected, () => {
+        left = true
+        for (const part of parts.values()) oracle?.interrupt(part)
+      })
+      if (oracle) for (const key of new Set(keys)) parts.set(key, oracle.read(key, windows))
+      return
+    }
+    case "Revalidate": {
+      const { key } = command
+      const effect = Effect.map(cache.revalidate(key), (answer) => [got(answer, key)])
+      const reader = { current: undefined as Oracle.Reader | undefined }
+      yield* start(world, label, cacheWindows(setup), effect, () => reader.current?.outcome, () =>
+        reader.current && oracle?.interrupt(reader.current))
+      reader.current = oracle?.revalidate(key)
+      return
+    }
+    case "Finish": {
+      const call = at(world.calls.filter(isOpen), command.which)
+      if (call === undefined) return
+      world.finish(call, command.how)
+      const load = oracle?.open.find(({ name }) => name === call.name)
+      if (load !== undefined) oracle?.finish(load, endingOf(command.how))
+      return
+    }
+    case "Origin": {
+      const { how, key } = command
+      world.origin.set(key, how)
+      if (how === "waits" || how === "stubborn") oracle?.origin.delete(key)
+      else oracle?.origin.set(key, endingOf(how))
+      return
+    }
+    case "Set": {
+      const { key, wish } = command
+      const name = `s${step}`
+      const word = write(world, name, key, wish)
+      yield* cache.set(key, { name, how: wish }, wishes[wish])
+      word.after = watch.next
+      oracle?.set(key, name, wishes[wish])
+      return
+    }
+    case "Mutate": {
+      const { how, key } = command
+      const change: Change = { name: `m${step}`, key, gate: Deferred.makeUnsafe(), current: undefined, state: "open" }
+      changes.push(change)
+      const effect = cache.mutate(key, (current) => {
+        change.current = Option.match(current, { onNone: () => "none", onSome: ({ name }) => name })
+        if (how !== "waits") conclude(world, change, how)
+        return Deferred.await(change.gate)
+      })
+      const writer = { current: undefined as Oracle.Writer | undefined }
+      yield* start(
+        world,
+        label,
+        cacheWindows(setup),
+        Effect.onInterrupt(Effect.map(effect, (answer) => [got(answer, key)]), () =>
+          Effect.sync(() => {
+            change.state = "interrupted"
+          })),
+        () => writer.current?.outcome === undefined ? undefined : `${writer.current.outcome}`,
+        () => writer.current && oracle?.interruptMutation(writer.current)
+      )
+      writer.current = oracle?.mutate(key, change.name, how === "waits" ? undefined : how)
+      return
+    }
+    case "FinishMutation": {
+      const change = at(changes.filter((change) => isOpen(change) && change.current !== undefined), command.which)
+      if (change === undefined) return
+      conclude(world, change, command.how)
+      oracle?.finishMutation(change.name, command.how)
+      return
+    }
+    case "Invalidate": {
+      const { mode } = command
+      const keys = Array.from(command.keys)
+      const words = keys.map((key) => watch.say(label, (fact) => fact.key === key, mode === "soft"))
+      const [key = ""] = keys
+      yield* keys.length === 1 ? cache.invalidate(key, { mode }) : cache.invalidateMany(keys, { mode })
+      for (const word of words) word.after = watch.next
+      for (const key of keys) oracle?.invalidate(key, mode)
+      return
+    }
+    case "InvalidateTag": {
+      const { tag } = command
+      const word = watch.say(label, ({ how }) => wishesOf(how).tags?.includes(tag) === true)
+      yield* cache.invalidateTag(tag)
+      word.after = watch.next
+      oracle?.invalidateTag(tag)
+      return
+    }
+    case "Clear": {
+      const word = watch.say(label, () => true)
+      yield* cache.clear
+      word.after = watch.next
+      oracle?.clear()
+      return
+    }
+    case "Leave": {
+      const waiting = at(world.waiting, command.which)
+      waiting?.fiber.interruptUnsafe()
+      waiting?.leave()
+      return
+    }
+    case "Advance":
+      return yield* advance(world, oracle, world.now() + command.ms)
+    case "AdvanceTo": {
+      const moments = oracle?.boundaries(watched(setup)) ?? [20, 40, 60, 100, 120, 300].map((ms) => world.now() + ms)
+      const moment = at(moments, command.which)
+      return yield* advance(world, oracle, Math.max(world.now(), (moment ?? world.now()) + Number(command.off)))
+    }
+  }
+})
+
+const conclude = (world: World, change: Change, how: "value" | "failure") => {
+  const { name } = change
+  change.state = "ended"
+  if (how === "value") write(world, name, change.key, "plain")
+  Deferred.doneUnsafe(change.gate, how === "value" ? Exit.succeed({ name, how: "plain" }) : Exit.fail(new Outage({ name })))
+}
+
+const say = ({ _tag, ...rest }: Command): string => [_tag, ...Object.values(rest)].join(" ")
+
+const watched = (setup: Setup) => [cacheWindows(setup), readerOf(setup, "tight").windows]

@@ -41,19 +41,18 @@ export interface Arrival {
 /**
  * Independent readers (a Poisson process): `rate` arrivals a second on average, each for a product chosen by Zipf's law.
  */
-export const arrivals = (options: {
+export function* arrivals(options: {
   readonly seed: number
   readonly rate: number
   readonly duration: number
   readonly skus: ReadonlyArray<string>
-}): ReadonlyArray<Arrival> => {
+}): Generator<Arrival> {
   const random = seeded(options.seed)
   const choose = zipf(options.skus.length)
-  const all: Array<Arrival> = []
   for (let at = 0;;) {
-    at += -Math.log(1 - random()) * 1000 / options.rate
-    if (at >= options.duration) return all
+    at -= Math.log(1 - random()) * 1000 / options.rate
     const sku = options.skus[choose(random())]
-    if (sku !== undefined) all.push({ at, sku })
+    if (at >= options.duration || sku === undefined) return
+    yield { at, sku }
   }
 }

@@ -29,7 +29,8 @@ export interface Frame {
 }
 
 /** How a piece of text is coloured; without colours, the identity. */
-export type Paint = (text: string, tone: "good" | "bad" | "dim") => string
+export type Paint = (text: string, tone: Tone) => string
+export type Tone = "good" | "slow" | "bad" | "dim"
 
 const rowsPerDecade = 3
 const floor = 0.1
@@ -58,6 +59,9 @@ interface Cell {
   failed: boolean
 }
 
+/** From here on an answer counts as slow. */
+const slow = 100
+
 /** The picture of one route, from the top row to the bottom row. */
 export const chart = (frame: Frame, dots: ReadonlyArray<Dot>, paint: Paint): ReadonlyArray<string> => {
   const cells = Array.from(
@@ -74,18 +78,31 @@ export const chart = (frame: Frame, dots: ReadonlyArray<Dot>, paint: Paint): Rea
     totals[column] = (totals[column] ?? 0) + 1
   }
   const edges = new Set(frame.stretches.flatMap(({ from, to }) => [columnOf(frame, from), columnOf(frame, to)]))
-  return cells.map((line, row) =>
-    paint(`${rowLabel(row).padStart(labelWidth - 1)} │`, "dim") +
-    line.map((cell, column) =>
-      cell.failed
-        ? paint("×", "bad")
-        : cell.count > 0
-        ? paint(shade(cell.count / (totals[column] ?? 1)), "good")
-        : edges.has(column)
-        ? paint("┊", "dim")
-        : " "
-    ).join("")
-  ).toReversed()
+  const draw = (cell: Cell, row: number, column: number): readonly [letter: string, tone: Tone] => {
+    if (cell.failed) return ["×", "bad"]
+    if (cell.count > 0) return [shade(cell.count / (totals[column] ?? 1)), row >= rowOf(slow) ? "slow" : "good"]
+    return [edges.has(column) ? "┊" : " ", "dim"]
+  }
+  return cells.map((line, row) => {
+    const label: readonly [string, Tone] = [`${rowLabel(row).padStart(labelWidth - 1)} │`, "dim"]
+    return painted([label, ...line.map((cell, column) => draw(cell, row, column))], paint)
+  }).toReversed()
+}
+
+/** Paints neighbours of one tone together. */
+const painted = (pieces: ReadonlyArray<readonly [text: string, tone: Tone]>, paint: Paint): string => {
+  let line = ""
+  let pending = ""
+  let tone: Tone = "dim"
+  for (const [text, next] of pieces) {
+    if (next !== tone && pending !== "") {
+      line += paint(pending, tone)
+      pending = ""
+    }
+    pending += text
+    tone = next
+  }
+  return line + paint(pending, tone)
 }
 
 /** A line that names the stretches where they are: `├─ hangs ─┤`, or `├hangs┤`, or without the name where it is narrow. */
@@ -96,7 +113,7 @@ export const ruler = (frame: Frame, title: string): string => {
     const room = columnOf(frame, to) - start - 2
     const text = room >= label.length + 2 ? ` ${label} ` : room >= label.length ? label : ""
     const padded = text.padStart((room + text.length) >> 1, "─").padEnd(Math.max(0, room), "─")
-    line.splice(start, padded.length + 2, ...`├${padded}┤`)
+    line.splice(start, padded.length + 2, ..."├".concat(padded, "┤").split(""))
   }
   return `${title.padStart(labelWidth - 1)}  ${line.slice(0, frame.columns).join("")}`.trimEnd()
 }
@@ -111,7 +128,8 @@ export const timeAxis = (frame: Frame): ReadonlyArray<string> => {
   for (let second = 0; second < seconds; second += step) {
     const column = columnOf(frame, second * 1000)
     rule[column] = "┬"
-    for (const [index, letter] of [...`${second} s`].entries()) labels[column + index] = letter
+    const label = `${second} s`
+    labels.splice(column, label.length, ...label.split(""))
   }
   return [
     `${" ".repeat(labelWidth)}└${rule.join("")}`,

@@ -1,7 +1,7 @@
 /**
  * One run: the origin and the load generator as child processes, the pricing service in this one.
  */
-import { Clock, Deferred, Effect, Layer, Schema, Stream } from "effect"
+import { Deferred, Effect, Layer, Schema, Stream } from "effect"
 import { Swr } from "effect-swr"
 import { HttpRouter } from "effect/http"
 import { createServer } from "node:http"
@@ -11,8 +11,8 @@ import * as Loopback from "./Loopback.ts"
 import * as Origin from "./Origin.ts"
 import { plan } from "./Outage.ts"
 import { Pricing } from "./Pricing.ts"
-import { line, type Progress } from "./Progress.ts"
-import type { Recording } from "./Recording.ts"
+import { header, line, type Progress } from "./Progress.ts"
+import { type Recording, watch } from "./Recording.ts"
 import { Caches, Routes } from "./Server.ts"
 import { Settings } from "./Settings.ts"
 
@@ -31,20 +31,20 @@ const service = (settings: Settings, originPort: number) =>
 /** Makes the origin ill and well again, and marks what the caches had asked it by then. */
 const outage = Effect.fnUntraced(function*(
   settings: Settings,
-  recording: Recording,
+  elapsed: Effect.Effect<number>,
   tell: (told: typeof Origin.Told.Type) => Effect.Effect<unknown>,
   mark: (at: number) => Effect.Effect<void>
 ) {
-  const at = (time: number) => Effect.flatMap(recording.elapsed, (elapsed) => Effect.sleep(Math.max(0, time - elapsed)))
+  const until = (time: number) => Effect.flatMap(elapsed, (now) => Effect.sleep(Math.max(0, time - now)))
   const parts = plan(settings)
   for (const { from, health } of parts) {
-    yield* at(from)
+    yield* until(from)
     yield* tell({ health })
-    if (health === parts[0]?.health) yield* mark(from)
+    yield* mark(from)
   }
   const end = parts.at(-1)?.to
   if (end === undefined) return
-  yield* at(end)
+  yield* until(end)
   yield* tell({ health: "up" })
   yield* mark(end)
 })
@@ -66,48 +66,48 @@ export const run = Effect.fnUntraced(function*(settings: Settings, recording: Re
   const serve = Effect.gen(function*() {
     const caches = yield* Caches
     const port = yield* Loopback.port
-    const mark = (at: number) =>
-      Effect.map(Effect.all([caches.ttl.stats, caches.swr.stats]), ([ttl, swr]) => {
-        recording.marks.push({ at, lookups: { ttl: ttl.loads, swr: swr.loads } })
-      })
     const load = yield* Child.start({
       name: "load",
       argument: encodeLoad({ settings, port }),
       tells: Schema.Never,
       hears: Load.Said
     })
-    yield* progress.say(
-      ` pricing service http://${Loopback.host}:${port} (pid ${process.pid}), origin http://${Loopback.host}:${yield* Deferred
-        .await(originPort)} (pid ${origin.pid}), load generator (pid ${load.pid})`
+    const pids = { origin: origin.pid, load: load.pid }
+    yield* Effect.forEach(
+      header(settings, { service: port, origin: yield* Deferred.await(originPort) }, pids),
+      progress.say
     )
-    const saying = Stream.takeUntil(load.heard, ({ _tag }) => _tag === "Done")
-    yield* Stream.runForEach(
-      saying,
-      Effect.fnUntraced(function*(said) {
-        switch (said._tag) {
-          case "Warm": {
-            recording.startedAt = yield* Clock.currentTimeMillis
-            yield* mark(0)
-            yield* Effect.forkScoped(outage(settings, recording, origin.tell, mark))
-            yield* Effect.forkScoped(
-              progress.draw(Effect.map(recording.elapsed, (elapsed) => line(settings, recording.samples, elapsed)))
-            )
-            return
-          }
-          case "Samples": {
-            recording.samples.push(...said.samples)
-            return
-          }
-          case "Done": {
-            recording.late = said.late
-            recording.complete = true
-          }
+
+    const mark = (at: number) =>
+      Effect.map(Effect.all([caches.ttl.stats, caches.swr.stats]), ([ttl, swr]) => {
+        recording.marks.push({ at, lookups: { ttl: ttl.loads, swr: swr.loads } })
+      })
+    /** From the first request that counts. */
+    const begin = Effect.gen(function*() {
+      const elapsed = yield* watch
+      yield* mark(0)
+      yield* Effect.addFinalizer(() =>
+        Effect.flatMap(elapsed, (now) => {
+          recording.measured = Math.min(now, settings.duration)
+          return mark(now)
+        })
+      )
+      yield* Effect.forkScoped(outage(settings, elapsed, origin.tell, mark))
+      yield* Effect.forkScoped(progress.draw(Effect.map(elapsed, (now) => line(settings, recording.samples, now))))
+    })
+    const hear = (said: typeof Load.Said.Type) => {
+      if (said._tag === "Warm") return begin
+      return Effect.sync(() => {
+        if (said._tag === "Samples") {
+          recording.samples.push(...said.samples)
+        } else {
+          recording.late = said.late
+          recording.complete = true
         }
       })
-    ).pipe(
-      Effect.ensuring(Effect.flatMap(recording.elapsed, mark))
-    )
-    if (!recording.complete) yield* load.ended
+    }
+    yield* Stream.runForEach(Stream.takeUntil(load.heard, ({ _tag }) => _tag === "Done"), hear)
+    yield* recording.complete ? Effect.void : load.ended
   })
 
   yield* Deferred.await(originPort).pipe(

@@ -11,7 +11,7 @@ import { arrivals } from "./Arrivals.ts"
 import * as Child from "./Child.ts"
 import { host } from "./Loopback.ts"
 import { products } from "./Products.ts"
-import { percentile } from "./Report.ts"
+import { Late, percentile } from "./Report.ts"
 import { Route, Sample } from "./Sample.ts"
 import { Settings } from "./Settings.ts"
 
@@ -23,7 +23,7 @@ export const Said = Schema.Union([
   /** Every product has been asked for once on both routes; the measured part begins. */
   Schema.TaggedStruct("Warm", {}),
   Schema.TaggedStruct("Samples", { samples: Schema.Array(Sample) }),
-  Schema.TaggedStruct("Done", { late: Schema.Struct({ p99: Schema.Finite, max: Schema.Finite }) })
+  Schema.TaggedStruct("Done", { late: Late })
 ])
 
 export class WarmUpFailed extends Schema.TaggedError<WarmUpFailed>()("WarmUpFailed", { path: Schema.String }) {
@@ -60,6 +60,7 @@ const get = (agent: Http.Agent, port: number, path: string, now: () => number, p
     })
     request.once("timeout", () => request.destroy())
     request.once("error", () => reply(0, null, 0))
+    request.once("close", () => reply(0, null, 0))
     return Effect.sync(() => request.destroy())
   })
 
@@ -126,8 +127,8 @@ export const run = Effect.fnUntraced(function*({ port, settings }: typeof Argume
     yield* sleepUntil(start + settings.duration)
     yield* FiberSet.awaitEmpty(requests)
     yield* flush
-    late.sort((a, b) => a - b)
-    return { p99: percentile(late, 0.99) ?? 0, max: late.at(-1) ?? 0 }
+    const sorted = late.toSorted((a, b) => a - b)
+    return { p99: percentile(sorted, 0.99) ?? 0, max: sorted.at(-1) ?? 0 }
   }).pipe(Effect.scoped)
 
   yield* Effect.gen(function*() {

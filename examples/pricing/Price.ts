@@ -27,7 +27,7 @@ const period = 90
 /** The price of a product so many milliseconds after the market opened. Each product has its own place in the swing. */
 export const priceAt = (product: Product, millis: number): Price => {
   const second = Math.floor(millis / 1000)
-  const phase = [...product.sku].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 997, 7) / 997
+  const phase = product.sku.split("").reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 997, 7) / 997
   const factor = 1 + swing * Math.sin(2 * Math.PI * (second / period + phase))
   return {
     sku: product.sku,

@@ -3,11 +3,37 @@
  */
 import { Console, Effect, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
+import { host } from "./Loopback.ts"
 import { labels, plan } from "./Outage.ts"
 import { percentile } from "./Report.ts"
 import { hasFailed, type Route, type Sample } from "./Sample.ts"
 import { showLatency } from "./Screen.ts"
-import type { Settings } from "./Settings.ts"
+import { type Settings, showMillis } from "./Settings.ts"
+
+const address = (port: number): string => `http://${host}:${port}`
+
+/** Who is there, in three lines. Pure. */
+export const header = (
+  settings: Settings,
+  ports: { readonly service: number; readonly origin: number },
+  pids: { readonly origin: number; readonly load: number }
+): ReadonlyArray<string> => {
+  const { duration, outageLength, outageStart } = settings
+  const share = `${Number((settings.failureShare * 100).toFixed(2))} %`
+  const ill = outageLength === 0
+    ? ""
+    : `, ill from ${showMillis(outageStart)} to ${showMillis(outageStart + outageLength)}`
+  return [
+    ` pricing service  ${address(ports.service)}  /ttl/price/:sku and /swr/price/:sku`,
+    ` origin           ${address(ports.origin)}  /price/:sku in ${
+      showMillis(settings.originLatency)
+    }, ${share} fail${ill}` +
+    `  (pid ${pids.origin})`,
+    ` load generator   ${settings.rate} arrivals a second for ${
+      showMillis(duration)
+    }, each asks both routes  (pid ${pids.load})`
+  ]
+}
 
 /** What happened in the last two seconds, as one line. Pure. */
 export const line = (settings: Settings, samples: ReadonlyArray<Sample>, elapsed: number): string => {

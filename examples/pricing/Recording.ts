@@ -2,41 +2,24 @@
  * What has been seen of a run so far; filled while it goes on, so that a run that is stopped has something to show.
  */
 import { Clock, Effect } from "effect"
-import type { Mark, Observed } from "./Report.ts"
+import type { Late, Mark } from "./Report.ts"
 import type { Sample } from "./Sample.ts"
 
 export interface Recording {
-  readonly samples: Array<Sample>
-  readonly marks: Array<Mark>
-  late: Observed["late"]
+  /** False when the run was stopped before its end. */
   complete: boolean
-  /** When the load began, by this process' clock. */
-  startedAt: number | null
-  /** Milliseconds since then. */
-  readonly elapsed: Effect.Effect<number>
+  /** Milliseconds of load so far. */
+  measured: number
+  readonly samples: Array<Sample>
+  /** In the order of time. */
+  readonly marks: Array<Mark>
+  late: Late | null
 }
 
-export const make = (): Recording => {
-  const recording: Recording = {
-    samples: [],
-    marks: [],
-    late: null,
-    complete: false,
-    startedAt: null,
-    elapsed: Effect.map(
-      Clock.currentTimeMillis,
-      (now) => recording.startedAt === null ? 0 : Math.max(0, now - recording.startedAt)
-    )
-  }
-  return recording
-}
+export const make = (): Recording => ({ complete: false, measured: 0, samples: [], marks: [], late: null })
 
-/** What the report is made of. */
-export const observed = (recording: Recording, duration: number): Effect.Effect<Observed> =>
-  Effect.map(recording.elapsed, (elapsed) => ({
-    complete: recording.complete,
-    measured: Math.min(elapsed, duration),
-    samples: recording.samples,
-    marks: recording.marks,
-    late: recording.late
-  }))
+/** A watch that starts now: milliseconds since then. */
+export const watch: Effect.Effect<Effect.Effect<number>> = Effect.map(
+  Clock.monotonicTimeNanos,
+  (start) => Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - start) / 1e6)
+)

@@ -2,6 +2,7 @@
  * What a run has shown: figures of both routes, over the whole run and over the outage alone. Pure.
  */
 import { Schema } from "effect"
+import type { Recording } from "./Recording.ts"
 import { hasFailed, type Route, type Sample } from "./Sample.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -24,8 +25,8 @@ export interface Figures extends Schema.Schema.Type<typeof Figures> {}
 
 const Phases = Schema.Struct({ run: Figures, outage: Schema.NullOr(Figures) })
 
-const Late = Schema.Struct({ p99: Schema.Finite, max: Schema.Finite })
-type Late = typeof Late.Type
+export const Late = Schema.Struct({ p99: Schema.Finite, max: Schema.Finite })
+export type Late = typeof Late.Type
 
 export const Report = Schema.Struct({
   /** False when the run was stopped before its end. */
@@ -47,16 +48,6 @@ export interface Mark {
   readonly lookups: Record<Route, number>
 }
 
-/** All that was seen of a run. */
-export interface Observed {
-  readonly complete: boolean
-  readonly measured: number
-  readonly samples: ReadonlyArray<Sample>
-  /** In the order of time. */
-  readonly marks: ReadonlyArray<Mark>
-  readonly late: Late | null
-}
-
 /** The smallest value that at least this share of the sorted values does not exceed (nearest rank). */
 export const percentile = (sorted: ReadonlyArray<number>, share: number): number | null =>
   sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null
@@ -65,8 +56,8 @@ const lookupsBy = (marks: ReadonlyArray<Mark>, route: Route, at: number): number
   marks.findLast((mark) => mark.at <= at)?.lookups[route] ?? 0
 
 /** The figures of one route for the requests that were due in `[from, to)`. */
-export const figures = (observed: Observed, route: Route, from: number, to: number): Figures => {
-  const samples = observed.samples.filter((sample) => sample.route === route && sample.at >= from && sample.at < to)
+export const figures = (recording: Recording, route: Route, from: number, to: number): Figures => {
+  const samples = recording.samples.filter((sample) => sample.route === route && sample.at >= from && sample.at < to)
   const latencies = samples.map(({ latency }) => latency).toSorted((a, b) => a - b)
   return {
     requests: samples.length,
@@ -77,7 +68,7 @@ export const figures = (observed: Observed, route: Route, from: number, to: numb
     max: latencies.at(-1) ?? null,
     stale: samples.filter(({ cache }) => cache === "STALE").length,
     oldest: samples.reduce((oldest, { age }) => Math.max(oldest, age), 0),
-    lookups: lookupsBy(observed.marks, route, to) - lookupsBy(observed.marks, route, from)
+    lookups: lookupsBy(recording.marks, route, to) - lookupsBy(recording.marks, route, from)
   }
 }
 
@@ -85,37 +76,43 @@ const count = (number: number, thing: string): string => `${number} ${thing}${nu
 
 const problemsOf = (swr: Figures, phase: string, originLatency: number): ReadonlyArray<string> => [
   ...(swr.failed > 0 ? [`${count(swr.failed, "request")} of the SWR route failed in ${phase}`] : []),
-  // The median: on a busy machine the tail is the machine's.
-  ...(swr.p50 !== null && swr.p50 >= originLatency / 2
+  ...(swr.p99 !== null && swr.p99 >= originLatency / 2
     ? [
-      `the SWR route's median in ${phase} was ${
-        Math.round(swr.p50)
+      `p99 of the SWR route in ${phase} was ${
+        swr.p99.toFixed(0)
       } ms, not below half of the origin's ${originLatency} ms`
     ]
     : [])
 ]
 
+/** A machine too busy to send a request when it is due says little about the service. */
+const doubtsOf = ({ late }: Recording, originLatency: number): ReadonlyArray<string> =>
+  late !== null && late.p99 >= originLatency / 10
+    ? [`the load generator itself was late by ${late.p99.toFixed(0)} ms at p99: is the machine busy with other work?`]
+    : []
+
 export const make = (
-  observed: Observed,
+  recording: Recording,
   settings: Pick<Settings, "originLatency" | "outageStart" | "outageLength">
 ): Report => {
   const { originLatency, outageLength, outageStart } = settings
-  const outageSeen = outageLength > 0 && observed.measured > outageStart
+  const outageSeen = outageLength > 0 && recording.measured > outageStart
   const phases = (route: Route) => ({
-    run: figures(observed, route, 0, Infinity),
-    outage: outageSeen ? figures(observed, route, outageStart, outageStart + outageLength) : null
+    run: figures(recording, route, 0, Infinity),
+    outage: outageSeen ? figures(recording, route, outageStart, outageStart + outageLength) : null
   })
   const [ttl, swr] = [phases("ttl"), phases("swr")]
+  const problems = [
+    ...(swr.run.requests === 0 ? ["nothing was measured"] : []),
+    ...problemsOf(swr.run, "the run", originLatency),
+    ...(swr.outage === null ? [] : problemsOf(swr.outage, "the outage", originLatency))
+  ]
   return {
-    complete: observed.complete,
-    measured: observed.measured,
+    complete: recording.complete,
+    measured: recording.measured,
     ttl,
     swr,
-    late: observed.late,
-    problems: [
-      ...(swr.run.requests === 0 ? ["nothing was measured"] : []),
-      ...problemsOf(swr.run, "the run", originLatency),
-      ...(swr.outage === null ? [] : problemsOf(swr.outage, "the outage", originLatency))
-    ]
+    late: recording.late,
+    problems: problems.length > 0 ? [...problems, ...doubtsOf(recording, originLatency)] : []
   }
 }

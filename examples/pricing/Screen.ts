@@ -3,8 +3,8 @@
  */
 import { chart, type Dot, type Frame, labelWidth, type Paint, ruler, timeAxis } from "./Chart.ts"
 import { labels, plan } from "./Outage.ts"
-import type { Figures, Observed, Report } from "./Report.ts"
-import { hasFailed, type Route } from "./Sample.ts"
+import type { Figures, Report } from "./Report.ts"
+import { hasFailed, type Route, type Sample } from "./Sample.ts"
 import { type Settings, showMillis } from "./Settings.ts"
 
 export interface Look {
@@ -67,65 +67,85 @@ export const table = (report: Report, { paint }: Look): ReadonlyArray<string> =>
   ]
 }
 
-/** One sentence: what the run has shown. */
-export const verdict = (report: Report, { paint }: Look): string => {
-  if (report.problems.length > 0) {
-    return report.problems.map((problem) => paint(`PROBLEM: ${problem}.`, "bad")).join("\n ")
+/** What the run has shown, in a sentence; or what it should have shown and did not. */
+export const verdict = ({ problems, swr, ttl }: Report): ReadonlyArray<string> => {
+  if (problems.length > 0) return problems.map((problem) => `PROBLEM: ${problem}.`)
+  if (swr.outage === null || ttl.outage === null) {
+    return [`SWR: p99 ${showLatency(swr.run.p99)}; TTL: p99 ${showLatency(ttl.run.p99)}.`]
   }
-  const { outage, run } = report.swr
-  const { ttl } = report
-  if (outage === null || ttl.outage === null) {
-    return paint(`SWR: p99 ${showLatency(run.p99)}; TTL: p99 ${showLatency(ttl.run.p99)}.`, "good")
-  }
-  return paint(
-    `No reader of the SWR route noticed the outage: none of ${showCount(outage.requests)} requests failed, p99 ` +
-      `${showLatency(outage.p99)}. TTL: ${showCount(ttl.outage.failed)} failed, p99 ${showLatency(ttl.outage.p99)}.`,
-    "good"
-  )
+  return [
+    `No reader of the SWR route noticed the outage: none of ${showCount(swr.outage.requests)} requests failed, p99 ` +
+    `${showLatency(swr.outage.p99)}. TTL: ${showCount(ttl.outage.failed)} failed, p99 ${showLatency(ttl.outage.p99)}.`
+  ]
 }
 
+/** Breaks a text into lines of at most so many letters, each indented by one. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width - 1) {
+      lines.push(` ${line}`)
+      line = ""
+    }
+    line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, ` ${line}`]
+}
+
+const notes = (report: Report): string =>
+  "Both routes were asked for the same products at the same moments, after each product had been read once on each. " +
+  "Latency counts from the moment a request was due, not from when it was sent (no coordinated omission), and failed " +
+  "requests count too." +
+  (report.late === null ?
+    "" :
+    ` The load generator itself was late by ${showLatency(report.late.p99)} at p99 and ${
+      showLatency(report.late.max)
+    } at most, which is in the figures.`) +
+  " What SWR costs: an answer can be as old as the last time its product was asked for, up to --max-age."
+
 /** The whole screen. */
-export const render = (report: Report, observed: Observed, settings: Settings, look: Look): ReadonlyArray<string> => {
+export const render = (
+  report: Report,
+  samples: ReadonlyArray<Sample>,
+  settings: Settings,
+  look: Look
+): ReadonlyArray<string> => {
   const { paint } = look
+  const width = Math.max(60, Math.min(look.columns, 140))
   const frame: Frame = {
-    columns: Math.max(40, Math.min(look.columns, 140) - labelWidth - 2),
+    columns: width - labelWidth - 2,
     duration: settings.duration,
     stretches: plan(settings).map(({ from, health, to }) => ({ from, to, label: labels[health] }))
   }
-  const dots = (route: Route): ReadonlyArray<Dot> =>
-    observed.samples.filter((sample) => sample.route === route).map((sample) => ({
-      at: sample.at,
-      latency: sample.latency,
-      failed: hasFailed(sample)
-    }))
-  const { freshFor, maxAge, staleIfError } = settings
+  const timeline = (route: Route): ReadonlyArray<string> =>
+    chart(
+      frame,
+      samples.filter((sample) => sample.route === route).map((sample): Dot => ({
+        at: sample.at,
+        latency: sample.latency,
+        failed: hasFailed(sample)
+      })),
+      paint
+    )
+  const [fresh, age, onError] = [settings.freshFor, settings.maxAge, settings.staleIfError].map(showMillis)
+  const stopped = ` Stopped after ${(report.measured / 1000).toFixed(1)} s: this is what was measured so far.`
   return [
-    ...(report.complete
-      ? []
-      : [` Stopped after ${(report.measured / 1000).toFixed(1)} s: this is what was measured so far.`, ""]),
-    ` TTL  /ttl/price/:sku   fresh for ${showMillis(freshFor)}, then readers wait for the origin`,
-    ...chart(frame, dots("ttl"), paint),
+    ...(report.complete ? [] : [stopped, ""]),
+    ` TTL   fresh for ${fresh}, then readers wait for the origin`,
+    ...timeline("ttl"),
     ...(frame.stretches.length > 0 ? [paint(ruler(frame, "outage"), "bad")] : []),
-    ` SWR  /swr/price/:sku   fresh for ${showMillis(freshFor)}, then refreshed behind the reader's back until ${
-      showMillis(maxAge)
-    }; stale on error for ${showMillis(staleIfError)}`,
-    ...chart(frame, dots("swr"), paint),
+    ` SWR   fresh for ${fresh}, then refreshed behind the reader; max age ${age}, on error ${onError}`,
+    ...timeline("swr"),
     ...timeAxis(frame).map((line) => paint(line, "dim")),
     paint(`${" ".repeat(labelWidth + 1)}· ░ ▒ ▓ █ few to most requests of the moment, × a failed one`, "dim"),
     "",
     ...table(report, look),
     "",
-    paint(
-      " Both routes were asked for the same products at the same moments. Latency counts from the moment a request was\n" +
-        " due, not from when it was sent, failed requests included (no coordinated omission)" +
-        (report.late === null
-          ? "."
-          : `; the generator itself was late\n by ${showLatency(report.late.p99)} at p99, ${
-            showLatency(report.late.max)
-          } at most, which is in the figures. Before, each product was read once on each route.`),
-      "dim"
-    ),
+    ...wrap(notes(report), width).map((line) => paint(line, "dim")),
     "",
-    ` ${verdict(report, look)}`
+    ...verdict(report).flatMap((sentence) => wrap(sentence, width)).map((line) =>
+      paint(line, report.problems.length > 0 ? "bad" : "good")
+    )
   ]
 }

@@ -25,7 +25,7 @@ export const Settings = Schema.Struct({
   maxAge: Schema.Finite,
   staleIfError: Schema.Finite
 })
-export interface Settings extends Schema.Schema.Type<typeof Settings> {}
+export type Settings = typeof Settings.Type
 
 /** A run to look at. */
 export const full: Settings = {
@@ -156,8 +156,9 @@ const flagOf = (option: string): string => `--${option.replace(/[A-Z]/g, (letter
 export const resolve = (given: Given, defaults: Settings): Result.Result<Settings, InvalidSettings> => {
   const settings = { ...defaults, ...Record.getSomes<keyof Settings, string | number>(given) }
   const refuse = (message: string) => Result.fail(new InvalidSettings({ message }))
-  const { duration, freshFor, originLatency, originTimeout, outageLength, outageStart } = settings
+  const { duration, freshFor, originLatency, originTimeout, outageLength, outageStart, rate } = settings
   if (duration < 1000 || duration > 3_600_000) return refuse("--duration has to be 1s to 1h")
+  if (duration / 1000 * rate > 500_000) return refuse("--duration times --rate has to be at most 500,000 arrivals")
   if (freshFor < 1) return refuse("--fresh-for has to be at least 1ms")
   if (originTimeout < originLatency * 1.5) {
     return refuse(

@@ -4,7 +4,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Layer, References, Schema, Terminal } from "effect"
+import { Console, Effect, Layer, References, Runtime, Schema, Terminal } from "effect"
 import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import * as Job from "./Job.ts"
 import * as Load from "./Load.ts"
@@ -26,23 +26,24 @@ class NotAsPromised extends Schema.TaggedError<NotAsPromised>()("NotAsPromised",
 
 const encodeReport = Schema.encodeEffect(Schema.fromJsonString(Report.Report))
 
-const tones = { good: "\u001b[32m", bad: "\u001b[31m", dim: "\u001b[2m" }
+const tones = { good: "\u001b[32m", slow: "\u001b[33m", bad: "\u001b[31m", dim: "\u001b[2m" }
 
 /** Prints what has been recorded, as far as the run went. */
 const show = Effect.fnUntraced(function*(settings: Settings.Settings, recording: Recording.Recording, json: boolean) {
-  const observed = yield* Recording.observed(recording, settings.duration)
-  const report = Report.make(observed, settings)
+  const report = Report.make(recording, settings)
   if (json) {
     yield* Effect.flatMap(Effect.orDie(encodeReport(report)), Console.log)
-    return report
+  } else if (recording.samples.length === 0) {
+    yield* Console.log(" Stopped before anything was measured.")
+  } else {
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    const { columns } = yield* Terminal.Terminal
+    const screen = render(report, recording.samples, settings, {
+      columns: (yield* columns) || 100,
+      paint: canColor ? (text, tone) => `${tones[tone]}${text}\u001b[0m` : (text) => text
+    })
+    yield* Console.log(`\n${screen.join("\n")}\n`)
   }
-  const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
-  const terminal = yield* Terminal.Terminal
-  const screen = render(report, observed, settings, {
-    columns: (yield* terminal.columns) || 100,
-    paint: canColor ? (text, tone) => `${tones[tone]}${text}\u001b[0m` : (text) => text
-  })
-  yield* Console.log(`\n${screen.join("\n")}\n`)
   return report
 })
 
@@ -67,7 +68,7 @@ const pricing = Command.make(
       Effect.onInterrupt(() => show(settings, recording, json))
     )
     const { problems } = yield* show(settings, recording, json)
-    if (quick && problems.length > 0) return yield* new NotAsPromised({ problems })
+    yield* quick && problems.length > 0 ? new NotAsPromised({ problems }) : Effect.void
   })
 ).pipe(
   Command.withDescription(
@@ -115,5 +116,6 @@ pricing.pipe(
     TerminalCapabilities.layer
   )),
   Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain
+  // Ends the process also while a connection is open.
+  NodeRuntime.runMain({ teardown: (exit) => Runtime.defaultTeardown(exit, process.exit) })
 )
