@@ -34,3 +34,9 @@ export const program = Effect.gen(function*() {
 main(import.meta.url, program)
 
 // prints
+// admin
+// Miss roles #f0d59f210d11
+// Load roles #f0d59f210d11
+// Commit roles #f0d59f210d11
+// Hit roles #f0d59f210d11
+// Unauthorized

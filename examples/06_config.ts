@@ -36,3 +36,5 @@ export const program = Effect.gen(function*() {
 main(import.meta.url, program)
 
 // prints
+// 5, miss
+// InvalidPolicy: freshFor: got 2h, allowed is at most maxAge (3600000 ms)

@@ -37,3 +37,9 @@ export const program = Effect.gen(function*() {
 main(import.meta.url, program)
 
 // prints
+// v1, 0 old: miss, as it should be
+// v1, 59s old: fresh, as it should be
+// v1, 1m old: stale, revalidating
+// v2, 1s old: fresh, as it should be
+// v2, 23h 1s old: expired, error
+// down

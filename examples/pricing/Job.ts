@@ -72,11 +72,8 @@ export const run = Effect.fnUntraced(function*(settings: Settings, recording: Re
       tells: Schema.Never,
       hears: Load.Said
     })
-    const pids = { origin: origin.pid, load: load.pid }
-    yield* Effect.forEach(
-      header(settings, { service: port, origin: yield* Deferred.await(originPort) }, pids),
-      progress.say
-    )
+    const ports = { service: port, origin: yield* Deferred.await(originPort) }
+    yield* progress.say(header(settings, ports, { origin: origin.pid, load: load.pid }).join("\n"))
 
     const mark = (at: number) =>
       Effect.map(Effect.all([caches.ttl.stats, caches.swr.stats]), ([ttl, swr]) => {

@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import type { Recording } from "./Recording.ts"
-import { hasFailed, type Route, type Sample } from "./Sample.ts"
+import { hasFailed, type Route } from "./Sample.ts"
 import type { Settings } from "./Settings.ts"
 
 /** Figures of one route over one phase. Latencies are milliseconds over all its requests, failed ones too. */

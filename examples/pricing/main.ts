@@ -117,5 +117,5 @@ pricing.pipe(
   )),
   Effect.provide(NodeServices.layer),
   // Ends the process also while a connection is open.
-  NodeRuntime.runMain({ teardown: (exit) => Runtime.defaultTeardown(exit, process.exit) })
+  NodeRuntime.runMain({ teardown: (exit) => Runtime.defaultTeardown(exit, (code) => process.exit(code)) })
 )
