@@ -197,6 +197,8 @@ export class Namespace<A = unknown, E = unknown> {
       if (old.waiters === 0) this.stop(old)
     }
     if (flight === undefined || flight.begun) return
+    // Counted when it is named: those of a batch begin together, later.
+    if (flight.cause === "refresh") this.host.refreshing++
     if (flight.waiters === 0 && !flight.background) this.stop(flight)
     else if (this.gathering === undefined) this.begin(flight)
     else this.gathering.push(flight)
@@ -270,7 +272,6 @@ export class Namespace<A = unknown, E = unknown> {
     this.flying++
     this.counters.loads++
     this.host.flights.set(flight, () => this.stop(flight))
-    if (flight.cause === "refresh") this.host.refreshing++
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
     }

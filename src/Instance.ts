@@ -348,7 +348,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
           Effect.onExit(restore(reads), () =>
             Effect.sync(() => {
               for (const flight of flights) {
-                if (flight.cause === "miss" && --flight.waiters === 0) namespace.stop(flight)
+                if (flight.cause === "miss" && --flight.waiters === 0 && !flight.background) namespace.stop(flight)
               }
             })),
           exits

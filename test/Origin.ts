@@ -2,8 +2,22 @@
  * What the behaviour tests share: an origin whose loads end when the test says so, and ways to look on.
  */
 import { assert } from "@effect/vitest"
-import { Data, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, type Scope, Stream, Tracer } from "effect"
+import {
+  Data,
+  Deferred,
+  type Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Scope,
+  Stream,
+  Tracer
+} from "effect"
 import { type Event, Swr } from "effect-swr"
+import { TestClock } from "effect/testing"
 
 /** An outage. */
 export class Down extends Data.TaggedError("Down")<{ readonly by?: string }> {}
@@ -46,6 +60,8 @@ export class Origin<A = string> {
   readonly calls: Array<Call<A>> = []
   /** Runs that have begun and not ended. */
   running = 0
+  /** Runs hear of no interruption before the test ends them. */
+  deaf = false
 
   readonly lookup = (
     key: string,
@@ -55,7 +71,8 @@ export class Origin<A = string> {
       const call = new Call<A>(key, previous)
       this.calls.push(call)
       this.running++
-      return Effect.onExit(Deferred.await(call.gate), (exit) =>
+      const run = Deferred.await(call.gate)
+      return Effect.onExit(this.deaf ? Effect.uninterruptible(run) : run, (exit) =>
         Effect.sync(() => {
           this.running--
           call.exit = exit
@@ -133,13 +150,46 @@ export const error = (exit: Exit.Exit<unknown, unknown> | undefined) =>
 export const interrupted = (exit: Exit.Exit<unknown, unknown> | undefined) =>
   exit !== undefined && Exit.isFailure(exit) && exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
 
+/** Loads a key and lets the value come to an age. */
+export const stock = <E>(
+  origin: Origin,
+  cache: { readonly get: (key: string) => Effect.Effect<string, E> },
+  age: Duration.Input,
+  value = "old",
+  key = "k"
+) =>
+  Effect.gen(function*() {
+    const fiber = yield* start(cache.get(key))
+    yield* origin.call(-1).succeed(value)
+    assert.strictEqual(yield* join(fiber), value)
+    yield* TestClock.adjust(age)
+  })
+
+/** A layer that the test closes; `false`: it has not closed after everything that can run has run. */
+export const opened = (options: Parameters<typeof Swr.layer>[0] = {}) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(Swr.layer(options), scope)
+    const use = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, context)
+    // In a fiber of nobody's: a close that hangs fails its test and holds up no other.
+    const closing = Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
+    const close = Effect.flatMap(closing, (fiber) => Effect.map(ended(fiber), (exit) => exit !== undefined))
+    return { use, closing, close }
+  })
+
+/** What a stream has given so far. Call `yield* settle` before looking. */
+export const collect = <A, E, R>(stream: Stream.Stream<A, E, R>) =>
+  Effect.gen(function*() {
+    const seen: Array<A> = []
+    const fiber = yield* Effect.forkScoped(Stream.runForEach(stream, (item) => Effect.sync(() => seen.push(item))))
+    yield* settle
+    return { seen, fiber }
+  })
+
 /** The events of the layer, as they come. Call `yield* settle` before looking. */
 export const record: Effect.Effect<Array<Event.Event>, never, Swr.Cache | Scope.Scope> = Effect.gen(function*() {
   const cache = yield* Swr.Cache
-  const seen: Array<Event.Event> = []
-  yield* Effect.forkScoped(Stream.runForEach(cache.events, (event) => Effect.sync(() => seen.push(event))))
-  yield* settle
-  return seen
+  return (yield* collect(cache.events)).seen
 })
 
 /** Tags of events, of one key if it is given. */

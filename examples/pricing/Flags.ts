@@ -1,11 +1,11 @@
 /**
  * The settings as flags of the command line.
  */
-import { Duration, Option, Schema } from "effect"
+import { Duration, Option, Record } from "effect"
 import { Flag } from "effect/cli"
 import { OutageKind } from "./Outage.ts"
 import { products } from "./Products.ts"
-import { full, quick, Settings, showMillis } from "./Settings.ts"
+import { full, quick, type Settings, showMillis } from "./Settings.ts"
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
@@ -57,13 +57,17 @@ export const flags = {
   ),
   seed: Flag.Int("seed").pipe(described("Seed of arrivals, jitter and failures", "seed")),
   originLatency: time("origin-latency", "How long the origin takes for an answer", "originLatency"),
-  originTimeout: time("origin-timeout", "How long the service waits for the origin", "originTimeout"),
+  originTimeout: time(
+    "origin-timeout",
+    "How long the service waits for the origin; 2.5 times as long",
+    "originTimeout"
+  ),
   failureShare: Flag.Finite("failure-share").pipe(
     within(0, 0.5),
     described("Share of 503s among the origin's answers while it is well", "failureShare")
   ),
-  outageStart: time("outage-start", "When the outage begins", "outageStart"),
-  outageLength: time("outage-length", "How long it lasts, 0s for none", "outageLength"),
+  outageStart: time("outage-start", "When the outage begins; 35 % into the run", "outageStart"),
+  outageLength: time("outage-length", "How long it lasts, 0s for none; 30 % of the run", "outageLength"),
   outageKind: Flag.Literals("outage-kind", OutageKind.literals).pipe(
     described("What the origin does in the outage", "outageKind")
   ),
@@ -75,7 +79,5 @@ export const flags = {
 /** What the command line gives. */
 export type Given = { readonly [Name in keyof Settings]: Option.Option<Settings[Name]> }
 
-const Named = Schema.Struct(Settings.fields).mapFields((fields) => fields)
-
 /** Those that were named. */
-export const named = (given: Given): Partial<Settings> => ({ ...given, Named }) as never
+export const named = (given: Given): Partial<Settings> => Record.getSomes<keyof Settings, string | number>(given)

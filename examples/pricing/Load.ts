@@ -115,7 +115,7 @@ export const run = Effect.fnUntraced(function*({ port, settings }: typeof Argume
           samples.push({
             route,
             at,
-            latency: reply.at - start - at,
+            latency: Math.round((reply.at - start - at) * 1000) / 1000,
             status: reply.status,
             cache: reply.cache,
             age: reply.age

@@ -18,7 +18,7 @@ export interface OutagePart {
   readonly health: Exclude<Health, "up">
 }
 
-export const labels: Record<Health, string> = { up: "well", error: "503s", hang: "hangs", refuse: "refuses" }
+export const labels: Record<Health, string> = { up: "well", error: "503s", hang: "hangs", refuse: "down" }
 
 /** The parts of an outage, in the order of time; none when the outage has no length. */
 export const plan = (

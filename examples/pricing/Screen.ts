@@ -129,7 +129,7 @@ export const render = (
       paint
     )
   const [fresh, age, onError] = [settings.freshFor, settings.maxAge, settings.staleIfError].map(showMillis)
-  const stopped = ` Stopped after ${(report.measured / 1000).toFixed(1)} s: this is what was measured so far.`
+  const stopped = ` Stopped after ${(report.measured / 1000).toFixed(1)} s: what was answered by then.`
   return [
     ...(report.complete ? [] : [stopped, ""]),
     ` TTL   fresh for ${fresh}, then readers wait for the origin`,

@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Layer, References, Runtime, Schema, Terminal } from "effect"
 import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag, TerminalCapabilities } from "effect/cli"
+import * as Flags from "./Flags.ts"
 import * as Job from "./Job.ts"
 import * as Load from "./Load.ts"
 import * as Origin from "./Origin.ts"
@@ -50,7 +51,7 @@ const show = Effect.fnUntraced(function*(settings: Settings.Settings, recording:
 const pricing = Command.make(
   "pricing",
   {
-    ...Settings.flags,
+    ...Flags.flags,
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print the report as JSON on stdout, progress on stderr"),
       Flag.withDefault(false)
@@ -61,7 +62,9 @@ const pricing = Command.make(
     )
   },
   Effect.fnUntraced(function*({ json, quick, ...given }) {
-    const settings = yield* Effect.fromResult(Settings.resolve(given, quick ? Settings.quick : Settings.full))
+    const settings = yield* Effect.fromResult(
+      Settings.resolve(Flags.named(given), quick ? Settings.quick : Settings.full)
+    )
     const recording = Recording.make()
     const progress = yield* Progress.make({ json, settings })
     yield* Job.run(settings, recording, progress).pipe(
