@@ -360,22 +360,14 @@ describe("R11, I4: the last word during a refresh", () => {
         }).pipe(within()))
     }
 
-    it.effect(`${word}: readers who joined the refresh when the value expired get its own value`, () =>
+    it.effect(`${word}: readers who joined the refresh get its own value`, () =>
       Effect.gen(function*() {
         const origin = new Origin()
-        const cache = yield* Swr.make({
-          name: "c",
-          lookup: origin.lookup,
-          keep: (value: string) => ({ tags: [value] }),
-          hardTimeout: "1 hour",
-          ...stale
-        })
-        yield* stock(origin, cache, "1 minute")
+        const cache = yield* tagged(origin)
+        yield* stock(origin, cache, "2 minutes")
         yield* now(cache.get("k"))
-        yield* TestClock.adjust("5 minutes")
-        const reader = yield* start(cache.get("k"))
-        // The cache's error is wider by LoadTimeout; the calls under test do not load.
-        yield* say(cache as never)
+        const reader = yield* start(cache.get("k", { maxAge: "2 minutes" }))
+        yield* say(cache)
         assert.isUndefined(yield* ended(reader))
         yield* origin.call(1).succeed("late")
         assert.strictEqual(yield* join(reader), "late")
@@ -693,7 +685,7 @@ describe("R7, I5: interruption", () => {
         }
       }
       for (const [doomed, , fiber] of readers) if (doomed) yield* Fiber.interrupt(fiber)
-      for (const call of [...origin.calls]) if (call.exit === undefined) yield* call.succeed(call.key)
+      for (const call of origin.calls.slice()) if (call.exit === undefined) yield* call.succeed(call.key)
       for (const [doomed, key, fiber] of readers) if (!doomed) assert.strictEqual(yield* join(fiber), key)
       assert.strictEqual((yield* cache.stats).flights, 0)
       assert.strictEqual(origin.running, 0)
@@ -891,5 +883,826 @@ describe("R10: softTimeout", () => {
       yield* origin.call(1).fail()
       assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "expired", "memory", "error"])
       assert.lengthOf(origin.calls, 2)
+    }).pipe(within()))
+})
+
+describe("R9, I6, I12: failures", () => {
+  it.effect("reach everybody who waits and has nothing else, as the lookup's own error, and free the key", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      const readers = [yield* start(cache.get("k")), yield* start(cache.get("k"))]
+      yield* origin.call(0).fail(new Down({ by: "k" }))
+      for (const reader of readers) assert.deepStrictEqual(error(yield* ended(reader)), new Down({ by: "k" }))
+      assert.deepStrictEqual(yield* shape(cache), { size: 0, flights: 0, backoffs: 0 })
+      const next = yield* start(cache.get("k"))
+      assert.lengthOf(origin.calls, 2)
+      yield* origin.call(1).succeed("v")
+      assert.strictEqual(yield* join(next), "v")
+    }).pipe(within()))
+
+  it.effect("of a refresh reach nobody, are one event and one Warning, and the old value is given with its reason", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, backoff: second, ...sick })
+      yield* stock(origin, cache, "1 minute")
+      yield* now(cache.get("k"))
+      yield* origin.call(1).fail(new Down({ by: "refresh" }))
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "stale", "memory", "error"])
+      const [failed, ...more] = only(events, "LoadFailed")
+      assert.lengthOf(more, 0)
+      assert.deepStrictEqual(failed?.failure, Cause.fail(new Down({ by: "refresh" })))
+      assert.strictEqual(failed?.retryIn, 1000)
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0]!, /^Warn /)
+      assert.include(lines[0]!, "Down")
+      assert.strictEqual((yield* cache.stats).backoffs, 1)
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("back the key off: no refresh starts, then one load probes behind the readers; a success ends it", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, backoff: second, ...sick })
+      yield* stock(origin, cache, "10 minutes")
+      const reader = yield* start(cache.read("k"))
+      yield* origin.call(1).fail()
+      assert.deepStrictEqual(shown(yield* join(reader)), ["old", "expired", "memory", "error"])
+      yield* TestClock.adjust("999 millis")
+      for (let i = 0; i < 5; i++) {
+        assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "expired", "memory", "error"])
+      }
+      assert.lengthOf(origin.calls, 2)
+      yield* settle
+      assert.deepStrictEqual(only(events, "RefreshSkipped").map(({ reason }) => reason), Array.from({ length: 5 }, () => "held"))
+      yield* TestClock.adjust("1 millis")
+      for (let i = 0; i < 5; i++) assert.strictEqual((yield* now(cache.read("k"))).value, "old")
+      assert.lengthOf(origin.calls, 3)
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "expired", "memory", "error"])
+      yield* origin.call(2).succeed("new")
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["new", "fresh", "memory", undefined])
+      assert.deepStrictEqual(yield* shape(cache), { size: 1, flights: 0, backoffs: 0 })
+    }).pipe(within()))
+
+  it.effect("of a stale value's refresh let the expired value be given at once later on", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, backoff: second, ...sick })
+      yield* stock(origin, cache, "5 minutes")
+      yield* now(cache.get("k"))
+      yield* origin.call(1).fail()
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "expired", "memory", "error"])
+      assert.lengthOf(origin.calls, 3)
+    }).pipe(within()))
+
+  it.effect("a reader with nothing to fall back on loads in spite of a back-off, and its failure prolongs it", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, backoff: second, ...sick })
+      yield* stock(origin, cache, "10 minutes")
+      const first = yield* start(cache.get("k"))
+      yield* origin.call(1).fail()
+      yield* join(first)
+      yield* TestClock.adjust("500 millis")
+      const bare = yield* start(cache.get("k", { staleIfError: 0 }))
+      assert.lengthOf(origin.calls, 3)
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "expired", "memory", "error"])
+      yield* origin.call(2).fail(new Down({ by: "bare" }))
+      assert.deepStrictEqual(error(yield* ended(bare)), new Down({ by: "bare" }))
+      yield* TestClock.adjust("500 millis")
+      yield* now(cache.get("k"))
+      assert.lengthOf(origin.calls, 3)
+      yield* TestClock.adjust("500 millis")
+      yield* now(cache.get("k"))
+      assert.lengthOf(origin.calls, 4)
+    }).pipe(within()))
+
+  it.effect("double the limit of the back-off, never under `from`, never over `to`", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const source = counted((n) => n === 1 ? Effect.succeed("old") : Effect.fail(new Down({})))
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: source.lookup,
+        backoff: { from: "1 second", to: "16 seconds" },
+        ...sick
+      })
+      yield* cache.get("k")
+      yield* TestClock.adjust("10 minutes")
+      for (let i = 0; i < 400; i++) {
+        yield* cache.get("k")
+        yield* TestClock.adjust("1 second")
+      }
+      const delays = only(events, "LoadFailed").map(({ retryIn }) => retryIn)
+      assert.isAbove(delays.length, 20)
+      delays.forEach((delay, i) => {
+        assert.isAtLeast(delay, 1000)
+        assert.isAtMost(delay, Math.min(16_000, 2 ** (i + 1) * 1000))
+      })
+      assert.isAbove(Math.max(...delays), 8000)
+      assert.isAbove(new Set(delays).size, delays.length / 2)
+    }).pipe(Random.withSeed("back-off"), within()))
+
+  it.effect("gone with the key: an invalidated key loads at once", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      yield* stock(origin, cache, "1 minute")
+      yield* now(cache.get("k"))
+      yield* origin.call(1).fail()
+      yield* cache.invalidate("k")
+      assert.deepStrictEqual(yield* shape(cache), { size: 0, flights: 0, backoffs: 0 })
+      yield* start(cache.get("k"))
+      assert.lengthOf(origin.calls, 3)
+    }).pipe(within()))
+
+  for (const [word, left, say] of words) {
+    if (left === "nothing") continue
+    it.effect(`R11: ${word} ${left === "set" ? "ends" : "does not end"} a back-off`, () =>
+      Effect.gen(function*() {
+        const origin = new Origin()
+        const cache = yield* tagged(origin)
+        yield* stock(origin, cache, "1 minute")
+        yield* now(cache.get("k"))
+        yield* origin.call(1).fail()
+        yield* say(cache)
+        assert.strictEqual((yield* cache.stats).backoffs, left === "set" ? 0 : 1)
+        if (left === "set") yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(
+          shown(yield* now(cache.read("k"))),
+          left === "set" ? ["set", "stale", "memory", "revalidating"] : ["old", "stale", "memory", "error"]
+        )
+        assert.lengthOf(origin.calls, left === "set" ? 3 : 2)
+      }).pipe(within()))
+  }
+
+  it.effect("an outage of an hour with a hot key: nobody waits, the origin is tried once per back-off, one Warning each", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const events = yield* record
+      let sound = true
+      const begun: Array<number> = []
+      let time = 0
+      const cache = yield* Swr.make({
+        name: "c",
+        // A connect timeout: it takes 2 seconds to fail.
+        lookup: (_: string): Effect.Effect<string, Down> =>
+          Effect.suspend(() => {
+            begun.push(time)
+            return sound ? Effect.succeed("old") : Effect.delay(Effect.fail(new Down({})), "2 seconds")
+          }),
+        ...sick
+      })
+      yield* cache.get("k")
+      sound = false
+      for (; time < 3600; time++) {
+        assert.strictEqual(yield* now(cache.get("k")), "old", `at second ${time}`)
+        yield* TestClock.adjust("1 second")
+      }
+      const failed = only(events, "LoadFailed")
+      const loads = begun.slice(1)
+      // The first is due when the value is stale; each next one at the first read after the back-off.
+      assert.strictEqual(loads[0], 60)
+      failed.slice(0, -1).forEach(({ duration, retryIn }, i) => {
+        assert.strictEqual(duration, 2000)
+        assert.strictEqual(loads[i + 1], loads[i]! + 2 + Math.ceil(retryIn / 1000))
+      })
+      assert.isBelow(loads.length, 200)
+      assert.isAtLeast(loads.length, 3540 / 62)
+      assert.lengthOf(lines, failed.length)
+      assert.isTrue(lines.every((line) => line.startsWith("Warn ")))
+      sound = true
+      yield* TestClock.adjust("1 minute")
+      yield* now(cache.get("k"))
+      yield* settle
+      assert.strictEqual((yield* now(cache.read("k"))).status, "fresh")
+    }).pipe(Random.withSeed("outage"), within(), Effect.provide(layer))
+  })
+
+  it.effect("an outage that begins while nobody reads: who comes in the first two seconds waits, nobody after", () =>
+    Effect.gen(function*() {
+      let calls = 0
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: (_: string): Effect.Effect<string, Down> =>
+          Effect.suspend(() =>
+            ++calls === 1 ? Effect.succeed("old") : Effect.delay(Effect.fail(new Down({})), "2 seconds")
+          ),
+        ...sick
+      })
+      yield* cache.get("k")
+      yield* TestClock.adjust("10 minutes")
+      const first = yield* start(cache.read("k"))
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(shown(yield* join(first)), ["old", "expired", "memory", "error"])
+      for (let i = 0; i < 300; i++) {
+        assert.strictEqual(yield* now(cache.get("k")), "old")
+        yield* TestClock.adjust("1 second")
+      }
+    }).pipe(within()))
+
+  it.effect("readers with nothing to fall back on are logged by who hears of it, not here", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      const reader = yield* start(cache.get("k"))
+      yield* origin.call(0).fail()
+      yield* ended(reader)
+      assert.lengthOf(lines, 0)
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("an error that is an answer, heard of by nobody because a refresh got it, is logged once", () => {
+    const { layer, lines } = logs()
+    return Effect.gen(function*() {
+      const origin = new Origin()
+      const when = (error: Down | Gone) => error._tag === "Down"
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: origin.lookup,
+        ...stale,
+        staleIfError: { window: "1 day", when }
+      })
+      yield* stock(origin, cache, "1 minute")
+      yield* now(cache.get("k"))
+      yield* origin.call(1).fail(new Gone({}))
+      assert.lengthOf(lines, 1)
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("a lookup that interrupts itself ends its waiters with the same cause, and the key is free", () =>
+    Effect.gen(function*() {
+      const source = counted((n) => n === 1 ? Effect.interrupt : Effect.succeed("v"))
+      const cache = yield* Swr.make({ name: "c", lookup: source.lookup, ...stale })
+      assert.isTrue(interrupted(yield* now(Effect.exit(cache.get("k")))))
+      assert.strictEqual(yield* now(cache.get("k")), "v")
+    }).pipe(within()))
+})
+
+const shape = (cache: { readonly stats: Effect.Effect<Swr.Stats> }) =>
+  Effect.map(cache.stats, ({ backoffs, flights, size }) => ({ size, flights, backoffs }))
+
+describe("R10, I13: hardTimeout", () => {
+  it.effect("named, it is LoadTimeout in the error channel, at its very moment, and the load is interrupted", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, hardTimeout: "5 seconds", ...stale })
+      const reader = yield* start(cache.get("k"))
+      yield* TestClock.adjust("4999 millis")
+      assert.isUndefined(yield* ended(reader))
+      yield* TestClock.adjust("1 millis")
+      const timeout = error(yield* ended(reader))
+      assert.instanceOf(timeout, Swr.LoadTimeout)
+      assert.deepInclude(timeout, { cache: "c", key: "k", limit: 5000 })
+      assert.isTrue(origin.call(0).interrupted)
+    }).pipe(within()))
+
+  it.effect("not named, it is a minute and a defect", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...stale })
+      const reader = yield* start(cache.get("k"))
+      yield* TestClock.adjust("59999 millis")
+      assert.isUndefined(yield* ended(reader))
+      yield* TestClock.adjust("1 millis")
+      assert.instanceOf(defect(yield* ended(reader)), Swr.LoadTimeout)
+    }).pipe(within()))
+
+  it.effect("counts from the load's begin, not from the joining", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, hardTimeout: "5 seconds", ...stale })
+      yield* start(cache.get("k"))
+      yield* TestClock.adjust("4 seconds")
+      const late = yield* start(cache.get("k"))
+      yield* TestClock.adjust("1 second")
+      assert.instanceOf(error(yield* ended(late)), Swr.LoadTimeout)
+    }).pipe(within()))
+
+  it.effect("a lookup that hangs and can't be interrupted is abandoned, the key is free, and what it answers late is not kept", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      origin.deaf = true
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, hardTimeout: "5 seconds", ...stale })
+      const reader = yield* start(cache.get("k"))
+      yield* TestClock.adjust("5 seconds")
+      assert.instanceOf(error(yield* ended(reader)), Swr.LoadTimeout)
+      assert.deepStrictEqual(yield* shape(cache), { size: 0, flights: 0, backoffs: 0 })
+      const next = yield* start(cache.get("k"))
+      assert.lengthOf(origin.calls, 2)
+      yield* origin.call(0).succeed("late")
+      assert.isUndefined(yield* ended(next))
+      yield* origin.call(1).succeed("new")
+      assert.strictEqual(yield* join(next), "new")
+    }).pipe(within()))
+
+  it.effect("a refresh that never settles does not pin the key: it counts as an outage", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      origin.deaf = true
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: origin.lookup,
+        hardTimeout: "5 seconds",
+        backoff: second,
+        ...sick
+      })
+      yield* stock(origin, cache, "1 minute")
+      yield* now(cache.get("k"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(shown(yield* now(cache.read("k"))), ["old", "stale", "memory", "error"])
+      assert.strictEqual(only(events, "LoadFailed")[0]?.retryIn, 1000)
+      yield* TestClock.adjust("1 second")
+      yield* now(cache.get("k"))
+      assert.lengthOf(origin.calls, 3)
+      yield* origin.call(2).succeed("new")
+      yield* origin.call(1).succeed("late")
+      assert.strictEqual(yield* now(cache.get("k")), "new")
+    }).pipe(within()))
+
+  it.effect("a lookup's finalizer that hangs is within the limit", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: (_: string) => Effect.as(Effect.addFinalizer(() => Deferred.await(gate)), "v"),
+        hardTimeout: "5 seconds",
+        ...stale
+      })
+      const reader = yield* start(cache.get("k"))
+      yield* TestClock.adjust("5 seconds")
+      assert.isDefined(yield* ended(reader))
+      assert.strictEqual((yield* cache.stats).flights, 0)
+      yield* Deferred.succeed(gate, void 0)
+    }).pipe(within()))
+
+  it.effect("bounds each key of a batch", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({
+        name: "c",
+        lookupMany: (keys: ReadonlyArray<string>) =>
+          Effect.map(origin.lookup(keys.join()), (value) => new Map(keys.map((key) => [key, value]))),
+        hardTimeout: "5 seconds",
+        ...stale
+      })
+      const reader = yield* start(cache.getMany(["a", "b"]))
+      yield* TestClock.adjust("5 seconds")
+      assert.instanceOf(error(yield* ended(reader)), Swr.LoadTimeout)
+      assert.isTrue(origin.call(0).interrupted)
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("leaves no timer behind a load that ends in time", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, hardTimeout: "5 seconds", ...stale })
+      const events = yield* record
+      yield* stock(origin, cache, "10 seconds")
+      assert.strictEqual((yield* now(cache.read("k"))).value, "old")
+      assert.lengthOf(only(events, "LoadFailed"), 0)
+    }).pipe(within()))
+})
+
+describe("R10, I13: a lookup that waits for its own key dies at once with LookupCycle", () => {
+  /** A cache whose lookup is given later; more than 100 runs are a loop. */
+  const looping = (name: string, lookup: (key: string) => Effect.Effect<string>) => {
+    let runs = 0
+    return Swr.make({
+      name,
+      lookup: (key: string) => Effect.suspend(() => ++runs > 100 ? Effect.succeed("loop") : lookup(key)),
+      ...stale
+    })
+  }
+  const dies = (read: Effect.Effect<unknown, unknown>) =>
+    Effect.gen(function*() {
+      const exit = yield* now(Effect.exit(read))
+      assert.instanceOf(defect(exit), Swr.LookupCycle)
+    })
+
+  it.effect("by get", () =>
+    Effect.gen(function*() {
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) => cache.get(key))
+      yield* dies(cache.get("k"))
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("through another key", () =>
+    Effect.gen(function*() {
+      const next: Record<string, string> = { a: "b", b: "c", c: "a" }
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) => cache.get(next[key] ?? ""))
+      yield* dies(cache.get("a"))
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("through two caches", () =>
+    Effect.gen(function*() {
+      const one: Swr.Instance<string, string> = yield* looping("one", (key) => two.get(key))
+      const two: Swr.Instance<string, string> = yield* looping("two", (key) => one.get(key))
+      yield* dies(one.get("k"))
+      yield* dies(two.get("k"))
+      for (const { stats } of [one, two]) assert.strictEqual((yield* stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("through Swr.swr and Swr.fn", () =>
+    Effect.gen(function*() {
+      const service = yield* Swr.Cache
+      const quote: Swr.Cached<[string], string, never, never> = Swr.fn("quote", stale)((key: string) =>
+        Effect.map(read(key), ({ value }) => value)
+      )
+      const read = (key: string): Effect.Effect<Swr.Answer<string>, never, Swr.Cache> =>
+        Swr.swr(key, Effect.provideService(quote(key), Swr.Cache, service), stale)
+      const cache = yield* Swr.Cache
+      yield* dies(Effect.provideService(read("k"), Swr.Cache, cache))
+    }).pipe(within()))
+
+  it.effect("two loads that began by themselves and come to wait for each other", () =>
+    Effect.gen(function*() {
+      const gates: Record<string, Deferred.Deferred<string>> = {
+        a: yield* Deferred.make<string>(),
+        b: yield* Deferred.make<string>()
+      }
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        Effect.flatMap(Deferred.await(gates[key]!), (next) => next === "" ? Effect.succeed(key) : cache.get(next)))
+      const a = yield* start(cache.get("a"))
+      const b = yield* start(cache.get("b"))
+      yield* Deferred.succeed(gates["a"]!, "b")
+      assert.isUndefined(yield* ended(a))
+      yield* Deferred.succeed(gates["b"]!, "a")
+      assert.instanceOf(defect(yield* ended(b)), Swr.LookupCycle)
+      assert.instanceOf(defect(yield* ended(a)), Swr.LookupCycle)
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("by revalidate, directly", () =>
+    Effect.gen(function*() {
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        Effect.map(cache.revalidate(key), ({ value }) => value))
+      yield* dies(cache.get("k"))
+      yield* dies(cache.revalidate("k"))
+      const { flights, loads } = yield* cache.stats
+      assert.deepStrictEqual({ flights, loads }, { flights: 0, loads: 2 })
+    }).pipe(within()))
+
+  it.effect("by revalidate, through another key", () =>
+    Effect.gen(function*() {
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        key === "a" ? cache.get("b") : Effect.map(cache.revalidate("a"), ({ value }) => value))
+      yield* dies(cache.get("a"))
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("by getMany without a batch", () =>
+    Effect.gen(function*() {
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        Effect.map(cache.getMany(["other", key]), (values) => values.join()))
+      yield* dies(cache.get("k"))
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }).pipe(within()))
+
+  it.effect("by lookupMany that reads one of its keys, singly or with others", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      for (const single of [true, false]) {
+        const cache: Swr.Instance<string, string> = yield* Swr.make({
+          name: `c${single}`,
+          lookupMany: (keys: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>> =>
+            Effect.suspend(() =>
+              ++runs > 100 ? Effect.succeed(new Map(keys.map((key) => [key, key]))) : Effect.as(
+                single ? cache.get("b") : cache.getMany(["x", "b"]),
+                new Map(keys.map((key) => [key, key]))
+              )
+            ),
+          ...stale
+        })
+        yield* dies(cache.getMany(["a", "b"]))
+        assert.strictEqual((yield* cache.stats).flights, 0)
+      }
+    }).pipe(within()))
+
+  it.effect("in a key that passes, where every reader loads alone", () =>
+    Effect.gen(function*() {
+      for (const how of ["get", "revalidate"] as const) {
+        let runs = 0
+        const cache: Swr.Instance<string, string> = yield* Swr.make({
+          name: how,
+          lookup: (key: string): Effect.Effect<string> =>
+            Effect.suspend(() =>
+              ++runs === 1 || runs > 100
+                ? Effect.succeed("v")
+                : how === "get"
+                ? cache.get(key)
+                : Effect.map(cache.revalidate(key), ({ value }) => value)
+            ),
+          keep: () => "pass",
+          ...stale
+        })
+        yield* now(cache.get("k"))
+        yield* dies(cache.get("k"))
+        assert.isBelow(runs, 5, how)
+      }
+    }).pipe(within()))
+
+  it.effect("a refresh that reads its own key is given the stale value", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        ++runs === 1 ? Effect.succeed("1") : Effect.map(cache.get(key), (value) => `${value}+`))
+      yield* cache.get("k")
+      yield* TestClock.adjust("1 minute")
+      yield* cache.get("k")
+      yield* settle
+      assert.strictEqual(yield* now(cache.get("k")), "1+")
+    }).pipe(within()))
+
+  it.effect("a refresh hands nothing on from the reader that started it", () =>
+    Effect.gen(function*() {
+      // The lookup of `a` reads the stale `b`; the refresh of `b` reads `a`, which is loading: no cycle, `b` waits.
+      const gate = yield* Deferred.make<void>()
+      let loads = 0
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        key === "a"
+          ? Effect.flatMap(cache.get("b"), (value) => Effect.as(Deferred.await(gate), `a${value}`))
+          : ++loads === 1
+          ? Effect.succeed("b1")
+          : Effect.map(cache.get("a"), (value) => `b${value}`))
+      yield* cache.get("b")
+      yield* TestClock.adjust("1 minute")
+      const reader = yield* start(cache.get("a"))
+      yield* settle
+      yield* Deferred.succeed(gate, void 0)
+      assert.strictEqual(yield* join(reader), "ab1")
+      yield* settle
+      assert.strictEqual(yield* now(cache.get("b")), "bab1")
+    }).pipe(within()))
+
+  it.effect("who only reads what a cycle is made of, and no cycle, is served", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache: Swr.Instance<string, string, Down | Gone> = yield* Swr.make({
+        name: "c",
+        lookup: (key: string): Effect.Effect<string, Down | Gone> =>
+          key === "top"
+            ? Effect.map(Effect.all([cache.get("left"), cache.get("right")], { concurrency: 2 }), (two) => two.join())
+            : key === "bottom"
+            ? origin.lookup(key)
+            : cache.get("bottom"),
+        ...stale
+      })
+      const reader = yield* start(cache.get("top"))
+      yield* origin.call(0).succeed("v")
+      assert.strictEqual(yield* join(reader), "v,v")
+    }).pipe(within()))
+
+  it.effect("a lookup that survives it is heard", () =>
+    Effect.gen(function*() {
+      const cache: Swr.Instance<string, string> = yield* looping("c", (key) =>
+        Effect.catchDefect(cache.get(key), () => Effect.succeed("saved")))
+      assert.strictEqual(yield* now(cache.get("k")), "saved")
+      assert.strictEqual(yield* now(cache.get("k")), "saved")
+    }).pipe(within()))
+})
+
+describe("I13: lookups within lookups within lookups", () => {
+  const deep = 5000
+  /** Each key's lookup reads the next key; that of the last one is given. */
+  const chain = (last: Effect.Effect<number>) =>
+    Effect.gen(function*() {
+      const layer = yield* opened()
+      const cache: Swr.Instance<number, number> = yield* layer.use(Swr.make({
+        name: "chain",
+        lookup: (key: number): Effect.Effect<number> => key === deep ? last : Effect.map(cache.get(key + 1), (n) => n + 1),
+        ...stale
+      }))
+      const reader = yield* start(cache.get(0))
+      for (let i = 0; i < 20; i++) yield* settle
+      return { cache, reader, close: layer.close }
+    })
+
+  it.effect("5,000 levels that end at once do not overflow the stack", () =>
+    Effect.gen(function*() {
+      const { reader } = yield* chain(Effect.succeed(0))
+      assert.strictEqual(yield* join(reader), deep)
+    }))
+
+  it.effect("5,000 levels that wait for the last one end when it ends", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<number>()
+      const { cache, reader } = yield* chain(Deferred.await(gate))
+      assert.strictEqual((yield* cache.stats).flights, deep + 1)
+      yield* Effect.exit(Deferred.succeed(gate, 0))
+      for (let i = 0; i < 20; i++) yield* settle
+      assert.strictEqual(yield* join(reader), deep)
+      assert.strictEqual((yield* cache.stats).flights, 0)
+    }))
+
+  it.effect("5,000 levels end when the only reader is interrupted", () =>
+    Effect.gen(function*() {
+      const { cache, close, reader } = yield* chain(Effect.never)
+      yield* Fiber.interrupt(reader)
+      for (let i = 0; i < 20; i++) yield* settle
+      assert.strictEqual((yield* cache.stats).flights, 0)
+      assert.isTrue(yield* close)
+    }))
+
+  it.effect("5,000 levels end when the layer is closed", () =>
+    Effect.gen(function*() {
+      const { close, reader } = yield* chain(Effect.never)
+      assert.isTrue(yield* close)
+      assert.isTrue(interrupted(yield* ended(reader)))
+    }))
+
+  it.effect("a lookup that joins the top of 5,000 levels finds out whether it would wait for itself", () =>
+    Effect.gen(function*() {
+      const { cache, close } = yield* chain(Effect.never)
+      const other = yield* start(Swr.swr("k", cache.get(0), stale).pipe(within()))
+      assert.isUndefined(yield* ended(other))
+      assert.isTrue(yield* close)
+    }))
+})
+
+describe("R8: services, scopes and spans of a lookup", () => {
+  class Tenant extends Context.Service<Tenant, { readonly name: string }>()("test/Tenant") {}
+  const Locale = Context.Reference<string>("test/Locale", { defaultValue: () => "default" })
+  const who = Effect.all([Effect.map(Tenant, ({ name }) => name), Locale])
+
+  it.effect("the lookup of make runs with what it was built with, never with its reader's, also in a refresh", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: (_: string) => who, ...stale }).pipe(
+        Effect.provideService(Tenant, { name: "built" }),
+        Effect.provideService(Locale, "built")
+      )
+      const read = cache.get("k").pipe(
+        Effect.provideService(Tenant, { name: "reader" }),
+        Effect.provideService(Locale, "reader")
+      )
+      assert.deepStrictEqual(yield* read, ["built", "built"])
+      yield* TestClock.adjust("1 minute")
+      yield* read
+      yield* settle
+      assert.deepStrictEqual(yield* read, ["built", "built"])
+      assert.strictEqual((yield* cache.stats).loads, 2)
+    }).pipe(within()))
+
+  it.effect("so does the lookup of a Service, and a batch", () =>
+    Effect.gen(function*() {
+      class Names extends Swr.Service<Names>()("test/Names", {
+        lookupMany: (keys: ReadonlyArray<string>) => Effect.map(who, (name) => new Map(keys.map((key) => [key, name]))),
+        ...stale
+      }) {}
+      yield* Effect.gen(function*() {
+        const names = yield* Names
+        const read = Effect.provideService(names.getMany(["a", "b"]), Tenant, { name: "reader" })
+        assert.deepStrictEqual(yield* read, [["built", "default"], ["built", "default"]])
+      }).pipe(Effect.provide(
+        Names.layer.pipe(Layer.provide([Swr.layer(), Layer.succeed(Tenant, { name: "built" })]))
+      ))
+    }))
+
+  it.effect("those of swr and fn run with their reader's", () =>
+    Effect.gen(function*() {
+      const quote = Swr.fn("quote", stale)((_: string) => who)
+      const all = Effect.all([Effect.map(Swr.swr("k", who, stale), ({ value }) => value), quote("k")])
+      const as = (name: string) =>
+        all.pipe(Effect.provideService(Tenant, { name }), Effect.provideService(Locale, name))
+      assert.deepStrictEqual(yield* as("first"), [["first", "first"], ["first", "first"]])
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* as("second"), [["first", "first"], ["first", "first"]])
+      yield* settle
+      assert.deepStrictEqual(yield* as("third"), [["second", "second"], ["second", "second"]])
+    }).pipe(within()))
+
+  for (const entrance of ["make", "swr", "batch"]) {
+    it.effect(`${entrance}: what a lookup acquires is released when the load ends, not when its reader's scope does`, () =>
+      Effect.gen(function*() {
+        const origin = new Origin()
+        const log: Array<string> = []
+        const lookup = (key: string) =>
+          Effect.andThen(Effect.addFinalizer(() => Effect.sync(() => log.push("released"))), origin.lookup(key))
+        const cache = yield* Swr.make({
+          name: "c",
+          lookup,
+          lookupMany: (keys: ReadonlyArray<string>) =>
+            Effect.map(lookup("k"), (value) => new Map(keys.map((key) => [key, value]))),
+          ...stale
+        })
+        const read: Effect.Effect<unknown, unknown, Swr.Cache> = entrance === "make"
+          ? cache.get("k")
+          : entrance === "batch"
+          ? cache.getMany(["k"])
+          : Swr.swr("k", Effect.scoped(Effect.void).pipe(Effect.andThen(lookup("k"))), stale)
+        const first = yield* start(Effect.scoped(read))
+        assert.deepStrictEqual(log, [])
+        yield* origin.call(0).succeed("1")
+        yield* join(first)
+        assert.deepStrictEqual(log, ["released"])
+        yield* TestClock.adjust("1 minute")
+        yield* now(Effect.scoped(read))
+        yield* settle
+        assert.deepStrictEqual(log, ["released"])
+        yield* origin.call(1).succeed("2")
+        assert.deepStrictEqual(log, ["released", "released"])
+      }).pipe(within()))
+  }
+
+  it.effect("what a lookup acquires is released when it fails and when it is interrupted", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      let released = 0
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: (key: string) =>
+          Effect.andThen(Effect.addFinalizer(() => Effect.sync(() => released++)), origin.lookup(key)),
+        ...stale
+      })
+      yield* start(cache.get("k"))
+      yield* origin.call(0).fail()
+      assert.strictEqual(released, 1)
+      yield* Fiber.interrupt(yield* start(cache.get("k")))
+      yield* settle
+      assert.strictEqual(released, 2)
+    }).pipe(within()))
+
+  it.effect("a load runs under a root span that is linked to its reader's; so does a refresh", () => {
+    const { layer, spans } = tracer()
+    return Effect.gen(function*() {
+      const source = counted((n) => Effect.withSpan(Effect.succeed(n), `query${n}`))
+      const cache = yield* Swr.make({ name: "c", lookup: source.lookup, ...stale })
+      const span = (name: string) => spans.find((span) => span.name === name)
+      for (const n of [1, 2]) {
+        yield* Effect.withSpan(cache.get("k"), `request${n}`)
+        yield* settle
+        const query = span(`query${n}`)
+        const load = Option.getOrUndefined(query?.parent ?? Option.none())
+        assert.strictEqual(load?._tag, "Span")
+        const own = spans.find(({ spanId }) => spanId === load?.spanId)
+        assert.isTrue(Option.isNone(own?.parent ?? Option.some(0)), "the load's span is a root")
+        assert.deepStrictEqual(own?.links.map(({ span }) => span.spanId), [span(`request${n}`)?.spanId])
+        assert.strictEqual(own?.status._tag, "Ended")
+        yield* TestClock.adjust("1 minute")
+      }
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("a load of swr is no part of its reader's span either", () => {
+    const { layer, spans } = tracer()
+    return Effect.gen(function*() {
+      yield* Swr.swr("k", Effect.withSpan(Effect.succeed(1), "query"), stale).pipe(Effect.withSpan("request"))
+      const request = spans.find(({ name }) => name === "request")
+      assert.isTrue(spans.every(({ parent }) => Option.getOrUndefined(parent)?.spanId !== request?.spanId))
+      assert.isTrue(spans.some(({ links }) => links.some(({ span }) => span.spanId === request?.spanId)))
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("a fresh hit makes no span", () => {
+    const { layer, spans } = tracer()
+    return Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      yield* cache.get("k")
+      const before = spans.length
+      yield* cache.get("k")
+      assert.lengthOf(spans, before)
+    }).pipe(within(), Effect.provide(layer))
+  })
+
+  it.effect("`previous` is the value known when the load began, with its age then", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      const previous = (i: number) =>
+        Option.map(origin.call(i).previous, ({ age, value }) => [value, Duration.toMillis(age)])
+      yield* stock(origin, cache, "90 seconds")
+      assert.deepStrictEqual(previous(0), Option.none())
+      yield* now(cache.get("k"))
+      yield* TestClock.adjust("10 seconds")
+      yield* origin.call(1).succeed("two")
+      assert.deepStrictEqual(previous(1), Option.some(["old", 90_000]))
+      yield* TestClock.adjust("7 minutes")
+      yield* start(cache.get("k"))
+      assert.deepStrictEqual(previous(2), Option.some(["two", 420_000]))
+      yield* cache.invalidate("k", { mode: "soft" })
+      yield* start(cache.get("k"))
+      assert.deepStrictEqual(previous(3), Option.some(["two", 420_000]))
+      yield* cache.invalidate("k")
+      yield* start(cache.get("k"))
+      assert.deepStrictEqual(previous(4), Option.none())
+      yield* cache.set("k", "set", { age: "2 minutes" })
+      yield* now(cache.get("k"))
+      assert.deepStrictEqual(previous(5), Option.some(["set", 120_000]))
+    }).pipe(within()))
+
+  it.effect("R3: a value past its life is not `previous`", () =>
+    Effect.gen(function*() {
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...stale })
+      yield* stock(origin, cache, "6 minutes")
+      yield* start(cache.get("k"))
+      assert.isTrue(Option.isNone(origin.call(1).previous))
     }).pipe(within()))
 })
