@@ -28,7 +28,7 @@ export type Event =
   | Of<"Miss"> & { readonly status: Policy.Status }
   /** The same, and a load was already under way. */
   | Of<"Joined"> & { readonly status: Policy.Status }
-  /** An old value was answered. */
+  /** An old value was answered. A reader that waited for a load first has told `Miss` or `Joined` before. */
   | Of<"Served"> & { readonly status: Policy.Status; readonly reason: State.Reason; readonly age: number }
   /** A load began. */
   | Of<"Load"> & { readonly cause: LoadCause }

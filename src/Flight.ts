@@ -67,7 +67,7 @@ export interface Host {
   closed: boolean
 }
 
-/** Counters since the cache began. */
+/** Counters since the cache began. Each read counts once, as what it found: `hits`, `stale`, `misses` or `joined`. */
 export interface Counters {
   hits: number
   stale: number
@@ -374,26 +374,30 @@ export class Namespace<A = unknown, E = unknown> {
     const noted = memory.noted(terms.tags)
     const state = memory.state(name)
     let dropped: Event.DropReason | undefined
+    let next = state
+    let weight: number | undefined
     if (wish === "pass" && (state.flight === flight || (alone && state.passUntil !== 0))) {
       dropped = "pass"
-      this.apply(name, State.passed(state, now + PASS))
+      next = State.passed(state, now + PASS)
     } else if (state.flight !== flight || noted > clock) {
       dropped = alone ? "pass" : "forgotten"
-      this.apply(name, State.refused(state, flight))
+      next = State.refused(state, flight)
     } else if (typeof wish === "string" || state.passUntil !== 0) {
       dropped = typeof wish === "string" ? wish : "pass"
-      this.apply(name, State.answered(state, flight))
+      next = State.answered(state, flight)
     } else {
-      const weight = this.weigh(value, key)
+      weight = this.weigh(value, key)
       if (!memory.fits(weight)) dropped = "weight"
-      this.apply(name, dropped ? State.answered(state, flight) : State.loaded(state, flight, entry), weight)
+      next = dropped ? State.answered(state, flight) : State.loaded(state, flight, entry)
     }
+    // Told before it is done: a load that was due begins in `apply`.
     if (host.listeners.size > 0) {
       const about = this.about(name)
       if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: now - flight.begunAt })
       else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
       if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
     }
+    this.apply(name, next, weight)
     return { entry, pass: wish === "pass", noted: noted > clock ? noted : 0 }
   }
 
@@ -407,15 +411,7 @@ export class Namespace<A = unknown, E = unknown> {
     const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
     const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
     // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
-    const isNews = lives && !State.isHeld(state, flight.begunAt)
-    this.apply(
-      name,
-      State.failed(state, flight, now, {
-        retryAt: now + retryIn,
-        isAnswer,
-        failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
-      })
-    )
+    const isNews = flight.waiters === 0 || (lives && !State.isHeld(state, flight.begunAt))
     if (host.listeners.size > 0 || isNews) {
       const event = {
         _tag: "LoadFailed",
@@ -427,6 +423,14 @@ export class Namespace<A = unknown, E = unknown> {
       if (host.listeners.size > 0) host.publish(event)
       if (isNews) Effect.runForkWith(host.context)(Event.logFailure(event))
     }
+    this.apply(
+      name,
+      State.failed(state, flight, now, {
+        retryAt: now + retryIn,
+        isAnswer,
+        failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
+      })
+    )
     return Exit.failCause(cause)
   }
 

@@ -106,21 +106,43 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const seen = this.glance(fiber, name, policy, request, status)
     if (Exit.isExit(seen)) return seen
     const { decision, state } = seen
-    const flight = decision === "join"
-      // The machine names only what the namespace gave it.
-      ? state.flight as Flight.Flight<A, E>
-      : new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
-    if (decision !== "join") {
-      if (flight.alone && Flight.isLoading(fiber, this.namespace, name)) {
-        return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
-      }
-      flight.crew.parent = fiber.getRef(Flight.Current)
-      // Counted before it begins: its own lookup may make everybody else leave.
-      flight.waiters++
-      if (flight.alone) this.namespace.begin(flight)
-      else this.namespace.apply(name, State.departed(state, flight))
-      flight.waiters--
+    // The machine names only what the namespace gave it.
+    if (decision === "join") {
+      return this.follow(fiber, restore, state.flight as Flight.Flight<A, E>, policy, request, status)
     }
+    const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
+    return this.start(fiber, flight, (flight) => State.departed(state, flight)) ??
+      this.follow(fiber, restore, flight, policy, request, status)
+  }
+
+  /** Begins a load that its reader is about to wait for, unless it could never end. */
+  private start(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    flight: Flight.Flight<A, E>,
+    next: (flight: Flight.Flight<A, E>) => State.State<A>
+  ): Effect.Effect<never> | undefined {
+    if (flight.alone && Flight.isLoading(fiber, this.namespace, flight.name)) {
+      return Effect.die(new Flight.LookupCycle(this.namespace.about(flight.name)))
+    }
+    flight.crew.parent = fiber.getRef(Flight.Current)
+    // Counted before it begins: its own lookup may make everybody else leave.
+    flight.waiters++
+    if (flight.alone) this.namespace.begin(flight)
+    else this.namespace.apply(flight.name, next(flight))
+    flight.waiters--
+    return undefined
+  }
+
+  /** Waits for a load and answers with what it brought, or with what stands in for it. */
+  private follow<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    flight: Flight.Flight<A, E>,
+    policy: Policy.Policy<E>,
+    request: Answer.Request<A, E, B>,
+    status: Policy.Status
+  ): Effect.Effect<B, E> {
+    const name = flight.name
     const isStarter = !flight.claimed
     flight.claimed = true
     const joinedAt = this.memory.clock
@@ -159,10 +181,16 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const status = State.status(state, at, policy)
     const entry = state.entry
     if (entry !== undefined && (decision === "answer" || decision === "refresh")) {
-      if (status === "fresh") return Exit.succeed(this.hit(name, entry, at, policy, request))
+      if (status === "fresh") {
+        if (seen === undefined) return Exit.succeed(this.hit(name, entry, at, policy, request))
+        return Exit.succeed(
+          request.view(name, entry, { status: seen, source: "memory", reason: undefined, at, policy })
+        )
+      }
       const reason = State.reason(state, at)
       if (decision === "refresh") this.refresh(fiber, name, state, request)
       else if (State.isHeld(state, at)) this.skip(name, "held")
+      if (seen === undefined) this.namespace.counters.stale++
       return Exit.succeed(
         this.serve(name, entry, { status: seen ?? status, source: "memory", reason, at, policy }, request)
       )
@@ -200,7 +228,6 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
 
   /** An old value, with the reason. */
   private serve<B>(name: Key.Name, entry: Entry.Entry<A>, found: Answer.Found<E>, request: Answer.Request<A, E, B>): B {
-    this.namespace.counters.stale++
     const cell = this.memory.find(name)
     if (cell !== undefined) this.memory.visit(cell)
     if (this.host.listeners.size > 0 && found.reason !== undefined) {
@@ -279,17 +306,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const state = this.memory.state(name)
     const alone = this.host.now() < state.passUntil
     // The machine names only what the namespace gave it.
-    const flight = !alone && state.next !== undefined
-      ? state.next as Flight.Flight<A, E>
-      : new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
-    flight.waiters++
-    if (alone) this.namespace.begin(flight)
-    else {
+    const due = alone ? undefined : state.next as Flight.Flight<A, E> | undefined
+    const flight = due ??
+      new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
+    if (due === undefined) {
       // Until it begins it waits for the flight before it.
-      if (state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
-      this.namespace.apply(name, State.revalidated(state, flight))
+      if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
+      const refused = this.start(fiber, flight, (flight) => State.revalidated(state, flight))
+      if (refused !== undefined) return refused
     }
-    flight.waiters--
     const isStarter = !flight.claimed
     flight.claimed = true
     const joinedAt = this.memory.clock
@@ -318,30 +343,29 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const exits = new Map<Key.Name, Exit.Exit<B, E>>()
-        const waiting: Array<readonly [Key.Name, Answer.Request<A, E, B>, Policy.Status]> = []
+        const waiting: Array<readonly [Key.Name, (child: Fiber.Fiber<unknown, unknown>) => Effect.Effect<B, E>]> = []
         const flights = namespace.gather(batch, () => {
           for (const [name, request] of keys) {
             const seen = this.glance(fiber, name, policy, request, undefined)
-            if (Exit.isExit(seen)) {
-              exits.set(name, seen)
-              continue
-            }
-            waiting.push([name, request, seen.status])
-            if (batch !== undefined && seen.decision === "load") {
+            if (Exit.isExit(seen)) exits.set(name, seen)
+            else if (batch === undefined || seen.decision !== "load") {
+              waiting.push([name, (child) => this.attempt(child, restore, name, policy, request, seen.status)])
+            } else {
               const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss")
+              flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
               namespace.apply(name, State.departed(seen.state, flight))
+              waiting.push([name, (child) => this.follow(child, restore, flight, policy, request, seen.status)])
             }
           }
         })
         const reads = Effect.forEach(
           waiting,
-          ([name, request, status]) =>
-            Effect.flatMap(
-              Effect.exit(Effect.withFiber((child) => this.attempt(child, restore, name, policy, request, status))),
-              (exit) => Effect.sync(() => exits.set(name, exit))
-            ),
+          ([name, read]) =>
+            Effect.map(Effect.exit(Effect.withFiber(read)), (exit) => {
+              exits.set(name, exit)
+            }),
           { concurrency: "unbounded", discard: true }
         )
         return Effect.as(
@@ -386,12 +410,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const state = memory.state(name)
     const weight = namespace.weigh(value, key)
     const fits = memory.fits(weight)
-    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
     if (host.listeners.size > 0) {
       const about = namespace.about(name)
       host.publish({ _tag: "Invalidate", ...about, mode: "set" })
       if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
     }
+    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
     return entry
   }
 
@@ -433,25 +457,25 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   /** **invalidate.** Hard: the entry is gone. Soft: it is stale from now on. */
   invalidate(name: Key.Name, mode: "hard" | "soft"): void {
     const state = this.memory.state(name)
-    this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
     if (this.host.listeners.size > 0) this.host.publish({ _tag: "Invalidate", ...this.namespace.about(name), mode })
+    this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
   }
 
   /** **invalidateTag.** Also for loads under way, whose tags nobody knows yet. */
   invalidateTag(tag: string): void {
-    this.memory.note(tag)
-    for (const { key } of this.memory.withTag(tag)) this.namespace.apply(key, State.voided(this.memory.state(key)))
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
     }
+    this.memory.note(tag)
+    for (const { key } of this.memory.withTag(tag)) this.namespace.apply(key, State.voided(this.memory.state(key)))
   }
 
   /** **clear.** Every key. */
   clear(): void {
-    for (const { key } of this.memory.all()) this.namespace.apply(key, State.voided(this.memory.state(key)))
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
     }
+    for (const { key } of this.memory.all()) this.namespace.apply(key, State.voided(this.memory.state(key)))
   }
 
   /** What memory has, expired entries too; loads nothing, counts nothing. */

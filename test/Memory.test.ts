@@ -20,6 +20,8 @@ class Table {
   readonly evicted: Array<readonly [Key.Name, string]> = []
   readonly memory: Memory.Memory<string>
   now = 0
+  /** What was put last, which stays. */
+  newcomer: Key.Name | undefined = undefined
 
   constructor(capacity: number, weightLimit = Infinity) {
     this.memory = new Memory.Memory(capacity, weightLimit, (cell, entry) => this.evicted.push([cell.key, entry.value]))
@@ -27,7 +29,9 @@ class Table {
 
   /** Applies an event of the machine. */
   apply(name: Key.Name, event: (state: State.State<string>) => State.State<string>, weight?: number): this {
-    this.memory.put(name, event(this.memory.state(name)), this.now, weight)
+    const next = event(this.memory.state(name))
+    if (!State.isEmpty(next)) this.newcomer = name
+    this.memory.put(name, next, this.now, weight)
     return this
   }
 
@@ -240,6 +244,16 @@ describe("R15: capacity", () => {
     assert.deepStrictEqual(table.names, ["pinned"], "and no longer than that")
   })
 
+  it("a key of which only a due flight is left takes no place, until it has a value again", () => {
+    const table = new Table(1).write("a")
+    table.depart("a")
+    const due = {}
+    table.apply("a", (state) => State.revalidated(state, due)).void("a").write("b")
+    assert.deepStrictEqual([table.names, table.memory.size, table.evicted], [["a", "b"], 1, []])
+    table.apply("a", (state) => State.loaded(state, due, entry("new")))
+    assert.deepStrictEqual([table.names, table.memory.size, table.evicted], [["a"], 1, [["b", "b"]]])
+  })
+
   it("with all pinned the memory grows, and shrinks when the flights end", () => {
     const table = new Table(2).write("a").write("b")
     const landings = ["a", "b"].map((name) => table.depart(name))
@@ -257,6 +271,14 @@ describe("R15: capacity", () => {
     assert.strictEqual(table.evicted.length, 3)
     assert.strictEqual(table.memory.all().length, 2)
     assert.strictEqual(table.memory.weight, 2)
+  })
+
+  it("a key that waits for another process' lease is one of those that are held", () => {
+    const table = new Table(2).write("a")
+    table.depart("b")((state, flight) => State.yielded(state, flight, 50))
+    assert.deepStrictEqual([table.memory.size, table.memory.weight], [2, 1])
+    table.void("b")
+    assert.deepStrictEqual([table.memory.size, table.memory.held], [1, 0])
   })
 
   it("keys that only wait for another process' lease leave within capacity too", () => {
@@ -318,6 +340,28 @@ describe("R15: weight", () => {
     const table = new Table(100, 100).write("a", 40).mark("a")
     table.apply("a", (state) => State.rebound(state, { ...none, schema: "another" }))
     assert.strictEqual(table.memory.weight, 40)
+  })
+
+  it("the same value loaded again, under another schema, is a new entry", () => {
+    const table = new Table(100, 100).write("a", 40)
+    const seen: Array<string | undefined> = []
+    table.memory.watch("a", (entry) => seen.push(entry?.value))
+    table.now = 1
+    table.write("a", 30, { ...none, schema: "another" })
+    assert.deepStrictEqual([table.memory.weight, seen], [30, ["a"]])
+    table.write("a", 20, none, "another value of the same moment")
+    assert.deepStrictEqual([table.memory.weight, seen.length], [20, 2])
+  })
+
+  it("a marked value written again is a new entry", () => {
+    const table = new Table(100, 100).write("a", 40).mark("a")
+    const seen: Array<string | undefined> = []
+    table.memory.watch("a", (entry) => seen.push(entry?.value))
+    table.write("a", 30)
+    assert.deepStrictEqual([table.memory.weight, seen], [30, ["a"]])
+    // A store may answer an entry that is marked already.
+    table.mark("a").apply("a", () => new Entry.Entry("a", 0, 1, 0, 5, none), 20)
+    assert.deepStrictEqual([table.memory.weight, seen], [20, ["a", "a"]])
   })
 
   it("flights, failures and passes weigh nothing", () => {
@@ -572,7 +616,19 @@ describe("close", () => {
 
 describe("any sequence of events", () => {
   const Step = Schema.Struct({
-    verb: Schema.Literals(["write", "write", "mark", "void", "depart", "land", "fail", "keepFailure", "pass", "visit"]),
+    verb: Schema.Literals([
+      "write",
+      "write",
+      "mark",
+      "void",
+      "depart",
+      "land",
+      "fail",
+      "keepFailure",
+      "pass",
+      "yield",
+      "visit"
+    ]),
     name: Schema.Literals(["a", "b", "c", "d", 1, "1"]),
     weight: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
     tags: Schema.Array(Schema.Literals(["x", "y"])),
@@ -601,7 +657,9 @@ describe("any sequence of events", () => {
         if (before.flight === undefined) table.depart(name)
       } else if (verb === "fail" || verb === "keepFailure") table[verb](name, table.now + 50)
       else if (verb === "pass") table.pass(name, table.now + 50)
-      else if (verb === "visit") {
+      else if (verb === "yield") {
+        table.depart(name)((state, flight) => State.yielded(state, flight, table.now + 50))
+      } else if (verb === "visit") {
         const cell = memory.find(name)
         if (cell !== undefined) memory.visit(cell)
       } else table[verb](name)
@@ -612,15 +670,16 @@ describe("any sequence of events", () => {
       assert.strictEqual(memory.weight, sum, "the weight")
       const isPinned = (cell: Memory.Cell<string>) => Ref.getUnsafe(cell).flight !== undefined
       const kept = cells.filter((cell) => {
-        const { entry, failure, passUntil } = Ref.getUnsafe(cell)
-        return entry !== undefined || failure !== undefined || passUntil !== 0
+        const { entry, failure, hold, passUntil } = Ref.getUnsafe(cell)
+        return entry !== undefined || failure !== undefined || hold !== undefined || passUntil !== 0
       })
       assert.strictEqual(memory.size, kept.length, "the size")
-      // What was just put stays.
-      const free = kept.filter((cell) => !isPinned(cell) && cell.key !== name)
+      const free = kept.filter((cell) => !isPinned(cell) && cell.key !== table.newcomer)
       if (free.length > 0) assert.isAtMost(memory.size, 3, "the capacity")
       if (free.length > 0) assert.isAtMost(memory.weight, 100, "the weight limit")
-      assert.strictEqual(memory.held, cells.filter((cell) => Ref.getUnsafe(cell).hold !== undefined).length)
+      const holds = cells.flatMap((cell) => Ref.getUnsafe(cell).hold ?? [])
+      assert.isAtLeast(memory.held, holds.filter(({ failures }) => failures > 0).length, "the back-offs")
+      assert.isAtMost(memory.held, holds.length, "the back-offs")
       for (const tag of ["x", "y"]) {
         const bearing = entries.filter((cell) => Ref.getUnsafe(cell).entry?.terms.tags.includes(tag))
         const names = (some: ReadonlyArray<Memory.Cell<string>>) => some.map(({ key }) => `${typeof key} ${key}`)

@@ -74,6 +74,14 @@ describe("R1: the limits", () => {
     assert.strictEqual(Policy.fallbackUntil(reader, wide, 0, -1), 400)
   })
 
+  it("an entry's own staleIfError counts from where the reader finds it stale", () => {
+    const own = Policy.bounds(reader, { staleIfError: 150 })
+    const impatient = decode({ freshFor: 10, maxAge: 20, staleIfError: 1000 })
+    assert.strictEqual(Policy.fallbackUntil(impatient, own, 0, -1), 160)
+    assert.strictEqual(Policy.fallbackUntil(impatient, Policy.bounds(reader, { staleIfError: 0 }), 0, -1), 0)
+    assert.strictEqual(Policy.fallbackUntil(impatient, free, 0, -1), 400)
+  })
+
   it("an entry's own maxAge below freshFor ends freshness too", () => {
     const own = Policy.bounds(reader, { maxAge: 60 })
     assert.deepStrictEqual([59, 60].map((age) => at(reader, age, { bounds: own })), ["fresh", "expired"])

@@ -311,6 +311,12 @@ describe("rest", () => {
   it("R19: a load that was due when the pass began keeps nothing", () => {
     const passed = State.passed(stateOf("F G-due"), until)
     assert.isUndefined(State.loaded(passed, flights.G, entries.new).entry)
+    assert.strictEqual(say(State.loaded(passed, flights.G, entries.new)), "pass")
+    assert.strictEqual(say(State.loaded(passed, flights.stranger, entries.new)), "G pass")
+  })
+
+  it("R15: revalidate after a pass ends it too", () => {
+    assert.strictEqual(say(State.revalidated(stateOf("pass"), flights.G)), "G")
   })
 })
 

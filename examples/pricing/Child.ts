@@ -92,7 +92,7 @@ class HasSaidWhy extends Schema.TaggedError<HasSaidWhy>()("HasSaidWhy", {}) {
   override readonly [Runtime.errorReported] = false
 }
 
-/** In a child: runs its work until that or the parent ends; what goes wrong is told to the parent. */
+/** In a child: what goes wrong in its work is told to the parent. */
 export const main = <A, E extends Error, R>(work: Effect.Effect<A, E, R>) => {
   const say = sayWith(Failed)
   return work.pipe(

@@ -45,6 +45,9 @@ const header = (response: Http.IncomingMessage, name: string): string | null => 
   return typeof value === "string" ? value : null
 }
 
+/** Milliseconds, without the digits that say nothing. */
+const microseconds = (millis: number): number => Math.round(millis * 1000) / 1000
+
 /** One GET, over a connection kept alive. Answers, with status 0, also when the connection breaks. */
 const get = (agent: Http.Agent, port: number, path: string, now: () => number, patience: number) =>
   Effect.callback<Reply>((resume) => {
@@ -115,7 +118,7 @@ export const run = Effect.fnUntraced(function*({ port, settings }: typeof Argume
           samples.push({
             route,
             at,
-            latency: Math.round((reply.at - start - at) * 1000) / 1000,
+            latency: microseconds(reply.at - start - at),
             status: reply.status,
             cache: reply.cache,
             age: reply.age
@@ -128,7 +131,7 @@ export const run = Effect.fnUntraced(function*({ port, settings }: typeof Argume
     yield* FiberSet.awaitEmpty(requests)
     yield* flush
     const sorted = late.toSorted((a, b) => a - b)
-    return { p99: percentile(sorted, 0.99) ?? 0, max: sorted.at(-1) ?? 0 }
+    return { p99: microseconds(percentile(sorted, 0.99) ?? 0), max: microseconds(sorted.at(-1) ?? 0) }
   }).pipe(Effect.scoped)
 
   yield* Effect.gen(function*() {
