@@ -52,8 +52,6 @@ export interface Host {
   readonly secret: Redacted.Redacted<string> | undefined
   /** How many refreshes may run at once. */
   readonly refreshes: number
-  /** Loads that have not landed, and how to stop each. */
-  readonly flights: Map<object, () => void>
   /** Fibers of loads that have not ended. */
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
   readonly publish: (event: Event.Event) => void
@@ -110,7 +108,10 @@ export const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/C
 
 /** A load on its way. */
 export class Flight<A = unknown, E = unknown> {
-  readonly done = Deferred.makeUnsafe<Exit.Exit<Landing<A>, E>>()
+  /** How it ended. */
+  landing: Exit.Exit<Landing<A>, E> | undefined = undefined
+  /** Made for the first who has to wait. */
+  private gate: Deferred.Deferred<Exit.Exit<Landing<A>, E>> | undefined = undefined
   /** How many readers wait. */
   waiters = 0
   /** Somebody is the one who started it. A refresh is started by nobody. */
@@ -145,6 +146,19 @@ export class Flight<A = unknown, E = unknown> {
     this.alone = alone
     this.claimed = this.background = cause === "refresh"
   }
+
+  /** Waits for its landing. */
+  get done(): Effect.Effect<Exit.Exit<Landing<A>, E>> {
+    if (this.landing !== undefined) return Effect.succeed(this.landing)
+    this.gate ??= Deferred.makeUnsafe()
+    return Deferred.await(this.gate)
+  }
+
+  /** Answers who waits. */
+  resolve(landing: Exit.Exit<Landing<A>, E>): void {
+    this.landing = landing
+    if (this.gate !== undefined) Deferred.doneUnsafe(this.gate, Exit.succeed(landing))
+  }
 }
 
 /** The memory of one cache and its flights. */
@@ -152,6 +166,8 @@ export class Namespace<A = unknown, E = unknown> {
   readonly memory: Memory.Memory<A>
   readonly counters: Counters = { hits: 0, stale: 0, misses: 0, joined: 0, loads: 0, failures: 0, evictions: 0 }
   flying = 0
+  /** Flights under way that no state names. */
+  private readonly strays = new Set<Flight<A, E>>()
   private gathering: Array<Flight<A, E>> | undefined = undefined
 
   readonly name: string
@@ -184,9 +200,7 @@ export class Namespace<A = unknown, E = unknown> {
    * begins. This is one synchronous step: nothing can come between what is known and what is running.
    */
   apply(name: Key.Name, next: State.State<A>, weight?: number): void {
-    const before = this.memory.state(name)
-    if (before === next) return
-    this.memory.put(name, next, this.host.now(), weight)
+    const before = this.memory.put(name, next, this.host.now(), weight)
     // The machine names only what this class gave it.
     const old = before.flight as Flight<A, E> | undefined
     const flight = next.flight as Flight<A, E> | undefined
@@ -194,6 +208,7 @@ export class Namespace<A = unknown, E = unknown> {
     if (old !== undefined && !old.landed) {
       old.forgotten = true
       old.background = false
+      this.strays.add(old)
       if (old.waiters === 0) this.stop(old)
     }
     if (flight === undefined || flight.begun) return
@@ -271,7 +286,7 @@ export class Namespace<A = unknown, E = unknown> {
     flight.crew.waitsFor.length = 0
     this.flying++
     this.counters.loads++
-    this.host.flights.set(flight, () => this.stop(flight))
+    if (flight.alone) this.strays.add(flight)
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
     }
@@ -342,7 +357,7 @@ export class Namespace<A = unknown, E = unknown> {
     const landing = Exit.isSuccess(exit)
       ? Exit.succeed(this.commit(flight, exit.value))
       : this.fail(flight, exit.cause)
-    Deferred.doneUnsafe(flight.done, Exit.succeed(landing))
+    flight.resolve(landing)
   }
 
   /** Stops a load that nobody waits for. */
@@ -351,13 +366,24 @@ export class Namespace<A = unknown, E = unknown> {
     if (flight.begun) this.end(flight, true)
     else flight.landed = true
     this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
-    Deferred.doneUnsafe(flight.done, Exit.succeed(Exit.interrupt()))
+    flight.resolve(Exit.interrupt())
+  }
+
+  /** The layer closes: every load is stopped, and nothing is kept. */
+  close(): void {
+    for (const { key } of this.memory.all()) {
+      // The machine names only what this class gave it.
+      const flight = this.memory.state(key).flight as Flight<A, E> | undefined
+      if (flight !== undefined) this.stop(flight)
+    }
+    this.strays.forEach((flight) => this.stop(flight))
+    this.memory.close()
   }
 
   private end(flight: Flight<A, E>, interrupt: boolean): void {
     flight.landed = true
     this.flying--
-    this.host.flights.delete(flight)
+    if (flight.forgotten || flight.alone) this.strays.delete(flight)
     if (flight.cause === "refresh") this.host.refreshing--
     flight.timer?.interruptUnsafe()
     // Told to stop, with the last one of its crew; nobody waits until it has.

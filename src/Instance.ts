@@ -8,7 +8,6 @@ import {
   Cause,
   Clock,
   Context,
-  Deferred,
   Duration,
   Effect,
   Exit,
@@ -33,6 +32,13 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 /** What a waiting reader got: the flight's landing, or its own patience ran out. */
 type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
+
+/** What a read that has to wait has seen. */
+interface Seen<A> {
+  readonly decision: State.Decision
+  readonly state: State.State<A>
+  readonly status: Policy.Status
+}
 
 /** Of the changes by `mutate` that run in this fiber: whose turn it is. */
 const Writing = Context.Reference<ReadonlyArray<object>>("~effect-swr/Instance/Writing", { defaultValue: () => [] })
@@ -77,7 +83,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const seen = this.glance(fiber, name, policy, request, undefined)
     return Exit.isExit(seen)
       ? seen
-      : Effect.uninterruptibleMask((restore) => this.attempt(fiber, restore, name, policy, request, seen.status))
+      : Effect.uninterruptibleMask((restore) =>
+        // The fiber may have paused before it could no longer be interrupted.
+        this.memory.state(name) === seen.state
+          ? this.begin(fiber, restore, name, policy, request, seen)
+          : this.attempt(fiber, restore, name, policy, request, seen.status)
+      )
   }
 
   private hit<B>(
@@ -104,8 +115,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     status: Policy.Status
   ): Effect.Effect<B, E> {
     const seen = this.glance(fiber, name, policy, request, status)
-    if (Exit.isExit(seen)) return seen
-    const { decision, state } = seen
+    return Exit.isExit(seen) ? seen : this.begin(fiber, restore, name, policy, request, { ...seen, status })
+  }
+
+  /** Joins the load that the machine named, or starts the one that it asked for, and waits. */
+  private begin<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Answer.Request<A, E, B>,
+    { decision, state, status }: Seen<A>
+  ): Effect.Effect<B, E> {
     // The machine names only what the namespace gave it.
     if (decision === "join") {
       return this.follow(fiber, restore, state.flight as Flight.Flight<A, E>, policy, request, status)
@@ -147,7 +168,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight.claimed = true
     const joinedAt = this.memory.clock
     const again = () => this.attempt(fiber, restore, name, policy, request, status)
-    return Effect.flatMap(this.wait(fiber, restore, flight, policy), (landed) => {
+    const land = (landed: Waited<A, E>): Effect.Effect<B, E> => {
       const at = this.host.now()
       if (landed !== undefined && Exit.isSuccess(landed)) {
         const { entry, noted, pass } = landed.value
@@ -162,7 +183,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
       const reason = landed === undefined ? "timeout" : "error"
       return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
-    })
+    }
+    // A lookup that answers at once has landed by now.
+    return flight.landing === undefined
+      ? Effect.flatMap(this.wait(fiber, restore, flight, policy), land)
+      : land(flight.landing)
   }
 
   /** What a read does without waiting: its answer, or what there is to wait for. */
@@ -172,7 +197,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>,
     seen: Policy.Status | undefined
-  ) {
+  ): Exit.Exit<B, E> | Seen<A> {
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
     const state = this.fitting(name, request.spec)
@@ -245,7 +270,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight: Flight.Flight<A, E>,
     policy: Policy.Policy<E>
   ): Effect.Effect<Waited<A, E>> {
-    const landing = Deferred.await(flight.done)
+    const landing = flight.done
     const standsIn = () => State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
     const patient = policy.softTimeout === undefined || !standsIn()
       ? landing
@@ -319,7 +344,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight.claimed = true
     const joinedAt = this.memory.clock
     const policy = request.spec.policy
-    const waited = Flight.wait(this.namespace, flight, fiber, restore(Deferred.await(flight.done)), () => false)
+    const waited = Flight.wait(this.namespace, flight, fiber, restore(flight.done), () => false)
     return Effect.flatMap(waited, (landed) => {
       if (Exit.isFailure(landed)) return Effect.failCause(landed.cause)
       const { entry, noted, pass } = landed.value
