@@ -79,6 +79,8 @@ export interface Counters {
 /** A load that succeeded: the entry it made, and whom it is for. */
 export interface Landing<A = unknown> {
   readonly entry: Entry.Entry<A>
+  /** When it ended. */
+  readonly at: number
   /** For who started the load alone. */
   readonly pass: boolean
   /** The reading of the memory's clock at which a tag of this value was invalidated while it loaded; 0 for never. */
@@ -199,8 +201,8 @@ export class Namespace<A = unknown, E = unknown> {
    * Puts a state that the machine answered. A flight that it no longer names is forgotten; one that it newly names
    * begins. This is one synchronous step: nothing can come between what is known and what is running.
    */
-  apply(name: Key.Name, next: State.State<A>, weight?: number): void {
-    const before = this.memory.put(name, next, this.host.now(), weight)
+  apply(name: Key.Name, next: State.State<A>, now = this.host.now(), weight?: number): void {
+    const before = this.memory.put(name, next, now, weight)
     // The machine names only what this class gave it.
     const old = before.flight as Flight<A, E> | undefined
     const flight = next.flight as Flight<A, E> | undefined
@@ -215,7 +217,7 @@ export class Namespace<A = unknown, E = unknown> {
     // Counted when it is named: those of a batch begin together, later.
     if (flight.cause === "refresh") this.host.refreshing++
     if (flight.waiters === 0 && !flight.background) this.stop(flight)
-    else if (this.gathering === undefined) this.begin(flight)
+    else if (this.gathering === undefined) this.begin(flight, now)
     else this.gathering.push(flight)
   }
 
@@ -237,9 +239,9 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** Starts the load, in this very step; a refresh starts with a yield, out of its reader's way. */
-  begin(flight: Flight<A, E>): void {
+  begin(flight: Flight<A, E>, now: number): void {
     const { lookup, spec } = flight.job
-    this.depart(flight)
+    this.depart(flight, now)
     if (flight.landed) return
     const entry = this.memory.state(flight.name).entry
     const previous = entry === undefined || Entry.isDead(entry, flight.begunAt)
@@ -257,9 +259,10 @@ export class Namespace<A = unknown, E = unknown> {
       waitsFor: [],
       names: flights.map(({ name }) => name)
     }
+    const now = this.host.now()
     for (const flight of flights) {
       flight.crew = crew
-      this.depart(flight)
+      this.depart(flight, now)
     }
     const load = Effect.flatMap(
       Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
@@ -279,9 +282,9 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
-  depart(flight: Flight<A, E>): void {
+  private depart(flight: Flight<A, E>, now: number): void {
     flight.begun = true
-    flight.begunAt = this.host.now()
+    flight.begunAt = now
     flight.clock = this.memory.clock
     flight.crew.waitsFor.length = 0
     this.flying++
@@ -423,8 +426,8 @@ export class Namespace<A = unknown, E = unknown> {
       else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
       if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
     }
-    this.apply(name, next, weight)
-    return { entry, pass: wish === "pass", noted: noted > clock ? noted : 0 }
+    this.apply(name, next, now, weight)
+    return { entry, at: now, pass: wish === "pass", noted: noted > clock ? noted : 0 }
   }
 
   private fail(flight: Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
@@ -455,7 +458,8 @@ export class Namespace<A = unknown, E = unknown> {
         retryAt: now + retryIn,
         isAnswer,
         failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
-      })
+      }),
+      now
     )
     return Exit.failCause(cause)
   }

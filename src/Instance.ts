@@ -38,6 +38,7 @@ interface Seen<A> {
   readonly decision: State.Decision
   readonly state: State.State<A>
   readonly status: Policy.Status
+  readonly at: number
 }
 
 /** Of the changes by `mutate` that run in this fiber: whose turn it is. */
@@ -125,14 +126,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     name: Key.Name,
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>,
-    { decision, state, status }: Seen<A>
+    { at, decision, state, status }: Seen<A>
   ): Effect.Effect<B, E> {
     // The machine names only what the namespace gave it.
     if (decision === "join") {
       return this.follow(fiber, restore, state.flight as Flight.Flight<A, E>, policy, request, status)
     }
     const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
-    return this.start(fiber, flight, (flight) => State.departed(state, flight)) ??
+    return this.start(fiber, flight, State.departed(state, flight), at) ??
       this.follow(fiber, restore, flight, policy, request, status)
   }
 
@@ -140,7 +141,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   private start(
     fiber: Fiber.Fiber<unknown, unknown>,
     flight: Flight.Flight<A, E>,
-    next: (flight: Flight.Flight<A, E>) => State.State<A>
+    next: State.State<A>,
+    at: number
   ): Effect.Effect<never> | undefined {
     if (flight.alone && Flight.isLoading(fiber, this.namespace, flight.name)) {
       return Effect.die(new Flight.LookupCycle(this.namespace.about(flight.name)))
@@ -148,8 +150,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight.crew.parent = fiber.getRef(Flight.Current)
     // Counted before it begins: its own lookup may make everybody else leave.
     flight.waiters++
-    if (flight.alone) this.namespace.begin(flight)
-    else this.namespace.apply(flight.name, next(flight))
+    if (flight.alone) this.namespace.begin(flight, at)
+    else this.namespace.apply(flight.name, next, at)
     flight.waiters--
     return undefined
   }
@@ -169,13 +171,13 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const joinedAt = this.memory.clock
     const again = () => this.attempt(fiber, restore, name, policy, request, status)
     const land = (landed: Waited<A, E>): Effect.Effect<B, E> => {
-      const at = this.host.now()
       if (landed !== undefined && Exit.isSuccess(landed)) {
-        const { entry, noted, pass } = landed.value
+        const { at, entry, noted, pass } = landed.value
         const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
         if (!mine) return again()
         return Effect.succeed(request.view(name, entry, { status, source: "lookup", reason: undefined, at, policy }))
       }
+      const at = this.host.now()
       const state = this.memory.state(name)
       const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
         ? State.fallback(state, at, policy)
@@ -229,7 +231,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         host.publish({ _tag: decision === "join" ? "Joined" : "Miss", ...namespace.about(name), status })
       }
     }
-    return { decision, state, status }
+    return { decision, state, status, at }
   }
 
   private refresh(
@@ -329,7 +331,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<B, E> {
     if (this.host.closed) return Effect.interrupt
     const state = this.memory.state(name)
-    const alone = this.host.now() < state.passUntil
+    const at = this.host.now()
+    const alone = at < state.passUntil
     // The machine names only what the namespace gave it.
     const due = alone ? undefined : state.next as Flight.Flight<A, E> | undefined
     const flight = due ??
@@ -337,7 +340,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (due === undefined) {
       // Until it begins it waits for the flight before it.
       if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
-      const refused = this.start(fiber, flight, (flight) => State.revalidated(state, flight))
+      const refused = this.start(fiber, flight, State.revalidated(state, flight), at)
       if (refused !== undefined) return refused
     }
     const isStarter = !flight.claimed
@@ -380,7 +383,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
               flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
-              namespace.apply(name, State.departed(seen.state, flight))
+              namespace.apply(name, State.departed(seen.state, flight), seen.at)
               waiting.push([name, (child) => this.follow(child, restore, flight, policy, request, seen.status)])
             }
           }
@@ -440,7 +443,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       host.publish({ _tag: "Invalidate", ...about, mode: "set" })
       if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
     }
-    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
+    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), host.now(), weight)
     return entry
   }
 
