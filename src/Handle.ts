@@ -185,6 +185,11 @@ export class Handle {
     return policy
   }
 
+  /** What needs no fiber. */
+  fresh(reading: Reading): Exit.Success<unknown> | undefined {
+    return this.instance.fresh(this.nameOf(reading.key), this.policy(reading.reader), reading)
+  }
+
   job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
     return {
       key,
@@ -267,6 +272,11 @@ export const table = (handle: Handle): Table<never> => {
   }
 }
 
+const TypeId = "~effect-swr/Handle"
+
+/** The handle of what {@link typed} made. */
+export const of = (instance: object): Handle => (instance as { readonly [TypeId]: Handle })[TypeId]
+
 /** The cache with a lookup; the entrances say of which types. */
 export const typed = (handle: Handle): Instance<unknown, unknown, unknown, object> => {
   const { instance, spec } = handle
@@ -285,7 +295,8 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
         (exits) => names.map(([name]) => exits.get(name) ?? Exit.interrupt())
       )
     })
-  const self: Instance<unknown, unknown, unknown, object> = {
+  const self: Instance<unknown, unknown, unknown, object> & { readonly [TypeId]: Handle } = {
+    [TypeId]: handle,
     ...table(handle) as Table<unknown>,
     name: instance.namespace.name,
     get: (key, reader) => asEffect(value(key, reader)),

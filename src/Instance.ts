@@ -65,22 +65,30 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return { status: "fresh", source: "lookup", reason: undefined, at: this.host.now(), policy }
   }
 
-  /** **read.** A fresh hit ends here: one look at the table and the clock, nothing else. */
+  /** A fresh hit: one look at the table and the clock, nothing else. */
+  fresh<B>(
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Answer.Request<A, E, B>
+  ): Exit.Success<B> | undefined {
+    const cell = this.memory.find(name)
+    const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
+    if (cell === undefined || entry === undefined || entry.terms.schema !== request.spec.terms.schema) return undefined
+    const at = this.host.now()
+    if (Entry.status(entry, at, policy) !== "fresh") return undefined
+    this.memory.visit(cell)
+    return Exit.succeed(this.hit(name, entry, at, policy, request)) as Exit.Success<B>
+  }
+
+  /** **read.** */
   read<B>(
     fiber: Fiber.Fiber<unknown, unknown>,
     name: Key.Name,
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>
   ): Effect.Effect<B, E> {
-    const cell = this.memory.find(name)
-    const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
-    if (cell !== undefined && entry !== undefined && entry.terms.schema === request.spec.terms.schema) {
-      const at = this.host.now()
-      if (Entry.status(entry, at, policy) === "fresh") {
-        this.memory.visit(cell)
-        return Exit.succeed(this.hit(name, entry, at, policy, request))
-      }
-    }
+    const hit = this.fresh(name, policy, request)
+    if (hit !== undefined) return hit
     const seen = this.glance(fiber, name, policy, request, undefined)
     return Exit.isExit(seen)
       ? seen

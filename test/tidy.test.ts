@@ -23,6 +23,7 @@ const house: Record<string, string> = {
   Handle: "Answer, Instance, Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Options, Policy, type Flight, type Job, type Event",
   Swr: "*",
+  SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   index: "*"
 }
 
