@@ -4,19 +4,7 @@
  *
  * @since 0.1.0
  */
-import {
-  Cause,
-  Context,
-  Data,
-  Duration,
-  Effect,
-  Exit,
-  ManagedRuntime,
-  Option,
-  Result,
-  type Schema,
-  Stream
-} from "effect"
+import { Cause, Context, Data, Duration, Effect, Exit, ManagedRuntime, Option, type Schema, Stream } from "effect"
 import type * as Answer from "./Answer.ts"
 import type * as Event from "./Event.ts"
 import * as Handle from "./Handle.ts"
@@ -313,11 +301,12 @@ const face = (
   const peek = (key: unknown) => Option.getOrUndefined(Option.map(now(cache.peek(key)), snapshot))
   const get = (key: unknown, options?: ReadOptions<object>): Promise<unknown> => {
     const reading = new Handle.Value(handle, key, options?.policy)
-    // A fresh hit is here already; anything else needs a fiber.
-    const hit = Result.try(() => handle.fresh(reading))
-    return Result.isSuccess(hit) && hit.success !== undefined
-      ? Promise.resolve(hit.success.value)
-      : run(Handle.asEffect(reading), options?.signal)
+    // A fresh hit is here already; anything else, a key or policy that is refused too, is the fiber's to tell.
+    try {
+      const hit = handle.fresh(reading)
+      if (hit !== undefined) return Promise.resolve(hit.value)
+    } catch {}
+    return run(Handle.asEffect(reading), options?.signal)
   }
   return {
     name: cache.name,
