@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, type Fiber, Option } from "effect"
+import { type Context, Duration, Effect, type Fiber, Inspectable, Option } from "effect"
 import * as Entry from "./Entry.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
@@ -58,6 +58,8 @@ export interface Request<A, E, B> {
   readonly key: unknown
   readonly spec: Job.Spec<A, E>
   readonly job: (fiber: Fiber.Fiber<unknown, unknown>) => Job.Job<A, E>
+  /** What serves the schema of a value that is written, where the cache has nothing of its own. */
+  readonly context?: Context.Context<never>
   readonly view: View<A, E, B>
 }
 
@@ -134,16 +136,33 @@ export class Given<A, E> implements Answer<A, E> {
   get servableFor() {
     return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).servableFor)
   }
+  /** The evidence alone: an answer that is printed shows nothing of the cache it came from. */
+  toJSON() {
+    const { age, freshFor, reason, servableFor, source, status, value } = this
+    return { _id: "Answer", value, status, source, reason, age, freshFor, servableFor }
+  }
+  toString() {
+    return Inspectable.toStringUnknown(this.toJSON())
+  }
+  [Inspectable.NodeInspectSymbol]() {
+    return this.toJSON()
+  }
   get mutate() {
     const { found: { policy }, name, origin, request } = this
+    const set = (value: A) => origin.set(name, request.key, value, request.spec, {})
     return (value: A): Effect.Effect<Answer<A, E>, Store.StoreError> =>
       Effect.map(
-        origin.set(name, request.key, value, request.spec, {}),
+        request.context === undefined ? set(value) : Effect.provideContext(set(value), request.context),
         (entry) => new Given(origin, request, name, entry, origin.written(policy))
       )
   }
   get revalidate(): Effect.Effect<Answer<A, E>, E> {
-    const { name, origin, request } = this
-    return origin.revalidate(name, request, view(origin, request))
+    const { found: { policy }, name, origin, request } = this
+    // By the windows it was read with, as `mutate` is.
+    return origin.revalidate(
+      name,
+      request,
+      (name, entry, found) => new Given(origin, request, name, entry, { ...found, policy })
+    )
   }
 }

@@ -68,7 +68,9 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
   const longest = Policy.millis("maxTimeToLive", options.maxTimeToLive ?? "1 day", 1)
   const grace = Policy.millis("shutdownGrace", options.shutdownGrace ?? 0)
   const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
-  const limits = { longest, defaults: Policy.parse(options.defaults ?? {}, longest) }
+  const given = options.defaults ?? {}
+  const defaults = Policy.isPolicy(given) ? Policy.clamp(given, longest) : Policy.parse(given, longest)
+  const limits = { longest, defaults }
   const host: Flight.Host = {
     clock,
     context,

@@ -148,7 +148,7 @@ export class Handle {
     const { key, lookup, lookupMany, memory, name } = opening
     const nameOf = Key.nameOf(name, host.secret)
     this.longest = limits.longest
-    this.spec = opening.spec(limits)
+    this.spec = served(opening.spec(limits), opening.context)
     this.context = opening.context
     this.nameOf = key === undefined ? (k) => nameOf(k as Key.Key) : (k) => nameOf(key(k))
     this.instance = new Core.Instance(
@@ -190,14 +190,24 @@ export class Handle {
     return this.instance.fresh(this.nameOf(reading.key), this.policy(reading.reader), reading)
   }
 
-  job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
+  job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>, reader?: object): Job.Job {
     return {
       key,
+      policy: this.policy(reader),
       spec: this.spec,
       lookup: (previous) => this.lookup(key, previous),
       context: this.context ?? fiber.context,
       span: Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
     }
+  }
+}
+
+// What `make` was run with serves its schema too, also in `set` and `mutate`, whose callers have none of it.
+const served = (spec: Job.Spec, context: Context.Context<never> | undefined): Job.Spec => {
+  const { codec } = spec
+  return context === undefined || codec === undefined ? spec : {
+    ...spec,
+    codec: { ...codec, roundTrip: (value) => Effect.provideContext(codec.roundTrip(value), context) }
   }
 }
 
@@ -228,7 +238,7 @@ export abstract class Reading {
     return this.handle.spec
   }
   job(fiber: Fiber.Fiber<unknown, unknown>) {
-    return this.handle.job(this.key, fiber)
+    return this.handle.job(this.key, fiber, this.reader)
   }
   abstract view(...found: Parameters<Answer.View<unknown, unknown, unknown>>): unknown
 }
@@ -272,10 +282,11 @@ export const table = (handle: Handle): Table<never> => {
   }
 }
 
-const TypeId = "~effect-swr/Handle"
+// Beside the instances and not in them: who prints one sees nothing of what it keeps.
+const handles = /*#__PURE__*/ new WeakMap<object, Handle>()
 
 /** The handle of what {@link typed} made. */
-export const of = (instance: object): Handle => (instance as { readonly [TypeId]: Handle })[TypeId]
+export const of = (instance: object): Handle | undefined => handles.get(instance)
 
 /** The cache with a lookup; the entrances say of which types. */
 export const typed = (handle: Handle): Instance<unknown, unknown, unknown, object> => {
@@ -285,18 +296,17 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
   const many = <B>(
     keys: Iterable<unknown>,
     reader: object | undefined,
-    request: (key: unknown) => Answer.Request<unknown, unknown, B>
+    request: (key: unknown, reader: object | undefined) => Answer.Request<unknown, unknown, B>
   ): Effect.Effect<ReadonlyArray<Exit.Exit<B, unknown>>> =>
     Effect.suspend(() => {
       const names = Array.from(keys, (key) => [handle.nameOf(key), key] as const)
-      const requests = new Map(names.map(([name, key]) => [name, request(key)]))
+      const requests = new Map(names.map(([name, key]) => [name, request(key, reader)]))
       return Effect.map(
         instance.readMany(requests, handle.policy(reader), handle.batch),
         (exits) => names.map(([name]) => exits.get(name) ?? Exit.interrupt())
       )
     })
-  const self: Instance<unknown, unknown, unknown, object> & { readonly [TypeId]: Handle } = {
-    [TypeId]: handle,
+  const self: Instance<unknown, unknown, unknown, object> = {
     ...table(handle) as Table<unknown>,
     name: instance.namespace.name,
     get: (key, reader) => asEffect(value(key, reader)),
@@ -334,6 +344,7 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
           })), { concurrency: options?.concurrency ?? 10, unordered: true }))
       })
   }
+  handles.set(self, handle)
   return self
 }
 

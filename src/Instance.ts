@@ -190,7 +190,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
         ? State.fallback(state, at, policy)
         : undefined
-      if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
+      if (entry === undefined) {
+        return landed === undefined
+          ? again()
+          : Effect.failCause(this.told(name, request.spec, landed.cause))
+      }
       const reason = landed === undefined ? "timeout" : "error"
       return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
     }
@@ -231,7 +235,9 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       )
     }
     // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
-    if (decision === "fail") return Exit.failCause(state.failure?.cause as Cause.Cause<E>)
+    if (decision === "fail") {
+      return Exit.failCause(this.told(name, request.spec, state.failure?.cause as Cause.Cause<E>))
+    }
     if (seen === undefined) {
       if (decision === "join") namespace.counters.joined++
       else namespace.counters.misses++
@@ -240,6 +246,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       }
     }
     return { decision, state, status, at }
+  }
+
+  private told(name: Key.Name, spec: Job.Spec<A, E>, cause: Cause.Cause<E>): Cause.Cause<E> {
+    return Job.told(spec, cause, this.namespace.about(name))
   }
 
   private refresh(
@@ -357,7 +367,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const policy = request.spec.policy
     const waited = Flight.wait(this.namespace, flight, fiber, restore(flight.done), () => false)
     return Effect.flatMap(waited, (landed) => {
-      if (Exit.isFailure(landed)) return Effect.failCause(landed.cause)
+      if (Exit.isFailure(landed)) return Effect.failCause(this.told(name, request.spec, landed.cause))
       const { entry, noted, pass } = landed.value
       if ((pass && !isStarter) || (noted !== 0 && joinedAt >= noted)) {
         return this.reload(fiber, restore, name, request, view)

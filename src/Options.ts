@@ -150,7 +150,7 @@ export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, lo
     hardTimeout: load.hardTimeout === undefined ? MINUTE : Policy.millis("hardTimeout", load.hardTimeout, 1),
     named: load.hardTimeout !== undefined,
     backoff: Policy.backoff(load.backoff),
-    failureTimeToLive: Policy.millis("failureTimeToLive", load.failureTimeToLive ?? 0),
+    failureTimeToLive: Math.min(Policy.millis("failureTimeToLive", load.failureTimeToLive ?? 0), longest),
     keep: load.keep
   }
 }

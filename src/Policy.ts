@@ -155,9 +155,13 @@ export const parse = <E>(windows: Windows<E>, longest: number): Partial<Policy<E
     return input === undefined ? {} : { [option]: Math.min(millis(option, input, least), longest) }
   }
   const error = windows.staleIfError === undefined ? undefined : errorWindow(windows.staleIfError)
+  const life: Partial<Pick<Policy, "freshFor" | "maxAge">> = { ...read("freshFor", 0), ...read("maxAge", 1) }
+  const { freshFor, maxAge } = life
+  if (freshFor !== undefined && maxAge !== undefined && freshFor > maxAge) {
+    refuse("freshFor", windows.freshFor, `at most maxAge (${maxAge} ms)`)
+  }
   return {
-    ...read("freshFor", 0),
-    ...read("maxAge", 1),
+    ...life,
     ...read("softTimeout", 0),
     ...error && { staleIfError: Math.min(millis("staleIfError", error.window), longest), when: error.when },
     ...windows.jitter !== undefined && { jitter: unit("jitter", windows.jitter) }

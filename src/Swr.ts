@@ -188,7 +188,12 @@ export const swr = <
     const spec = specOf(engine, engine.swr, options)
     const name = engine.swr.nameOf(key)
     // What the types above say is what the reader's fiber has.
-    return engine.swr.instance.read(fiber, name, spec.policy, new Call(engine.swr, key, spec, lookup as never)) as never
+    return engine.swr.instance.read(
+      fiber,
+      name,
+      spec.policy,
+      new Call(engine.swr, key, spec, lookup as never, fiber.context)
+    ) as never
   })
 
 const specOf = (engine: Engine.Engine, handle: Handle.Handle, options: object | undefined): Job.Spec => {
@@ -208,14 +213,23 @@ class Call implements Answer.Request<unknown, unknown, unknown> {
   readonly spec: Job.Spec
   readonly lookup: Effect.Effect<unknown, unknown>
 
-  constructor(handle: Handle.Handle, key: unknown, spec: Job.Spec, lookup: Effect.Effect<unknown, unknown>) {
+  readonly context: Context.Context<never>
+
+  constructor(
+    handle: Handle.Handle,
+    key: unknown,
+    spec: Job.Spec,
+    lookup: Effect.Effect<unknown, unknown>,
+    context: Context.Context<never>
+  ) {
+    this.context = context
     this.handle = handle
     this.key = key
     this.spec = spec
     this.lookup = lookup
   }
   job(fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
-    return { ...this.handle.job(this.key, fiber), spec: this.spec, lookup: () => this.lookup }
+    return { ...this.handle.job(this.key, fiber), spec: this.spec, policy: this.spec.policy, lookup: () => this.lookup }
   }
   view: Answer.View<unknown, unknown, unknown> = (name, entry, found) =>
     new Answer.Given(this.handle.instance, this, name, entry, found)
@@ -316,7 +330,8 @@ const open = (
   engine.open({
     name,
     options,
-    spec: (limits) => Options.spec(options, limits.defaults, limits.longest),
+    // Nothing lies over a strict policy: a cache that gives windows has its own.
+    spec: (limits) => Options.spec(options, limits.defaults.strict ? {} : limits.defaults, limits.longest),
     memory: options,
     key: options.key,
     lookup: options.lookup,
@@ -482,7 +497,7 @@ export const cacheGet = <S extends Schema.Constraint | undefined = undefined>(
     const name = engine.plain.nameOf(key)
     // With a schema the value was checked; without one the type says unknown.
     return Effect.succeed(
-      instance.peek(name, new Call(engine.plain, key, spec, Effect.never)).pipe(
+      instance.peek(name, new Call(engine.plain, key, spec, Effect.never, fiber.context)).pipe(
         Option.filter((answer) => (answer as Answer.Snapshot<unknown>).status !== "expired"),
         Option.map((answer) => (answer as Answer.Snapshot<unknown>).value as never)
       )

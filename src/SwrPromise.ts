@@ -242,7 +242,8 @@ const from = (context: Context.Context<Swr.Cache>, close: () => Promise<void>): 
       known.set(options, effects)
       // The types of `make` above are those of the options.
       const cache = Effect.runSyncWith(context)(Swr.make(effects as never))
-      return face(cache, context) as never
+      const handle = Handle.of(cache)
+      return (handle && face(cache, handle, context)) as never
     },
     events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events),
     close
@@ -283,9 +284,9 @@ const snapshot = (answer: Answer.Snapshot<unknown>): Snapshot<unknown> => ({
 
 const face = (
   cache: Handle.Instance<unknown, unknown, unknown>,
+  handle: Handle.Handle,
   context: Context.Context<never>
 ): Instance<unknown, unknown, object> => {
-  const handle = Handle.of(cache)
   const runExit = Effect.runPromiseExitWith(context)
   const run = <B>(effect: Effect.Effect<B, unknown>, signal?: AbortSignal): Promise<B> =>
     runExit(effect, { signal }).then((exit) => {
