@@ -24,7 +24,7 @@ const examplesOf = (path: string, text: string): ReadonlyArray<Example> =>
       name: `${path}:${line}`,
       file: `${path.replace(/\W/g, "_")}_${line}.ts`,
       // Awaited, so that all is printed when the module has been imported.
-      code: (margin === "" ? code : code.replace(/^ \* ?/gm, "")).replace(/^Effect\.runPromise\(/gm, "await $&")
+      code: (margin === "" ? code : code.replace(/^ \* ?/gm, "")).replace(/^[\w.]+\(/gm, "await $&")
     }
   })
 
