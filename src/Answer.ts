@@ -46,8 +46,11 @@ export interface Snapshot<out A> {
  * @category models
  */
 export interface Answer<A, E = never, R = never> extends Snapshot<A> {
-  /** Writes a value through, as `set` does, and answers it. This answer stays as it is. */
-  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError>
+  /**
+   * Writes a value through, as `set` does, and answers it. This answer stays as it is. Needs what the load needs, since
+   * the services of a schema are among it.
+   */
+  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError, R>
   /** A load that begins now. */
   readonly revalidate: Effect.Effect<Answer<A, E, R>, E, R>
 }

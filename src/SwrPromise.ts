@@ -218,13 +218,17 @@ export const make = (options?: Swr.LayerOptions): Caches => {
  *
  * @example
  * ```ts
- * import { Layer, ManagedRuntime } from "effect"
+ * import { ManagedRuntime } from "effect"
  * import { Swr } from "effect-swr"
  * import * as SwrPromise from "effect-swr/SwrPromise"
  *
- * const runtime = ManagedRuntime.make(Layer.mergeAll(Swr.layer({ capacity: 1000 })))
+ * const runtime = ManagedRuntime.make(Swr.layer({ capacity: 1000 }))
  *
- * SwrPromise.over(runtime).then((caches) => caches.close())
+ * SwrPromise.over(runtime).then(async (caches) => {
+ *   const lengths = caches.make({ name: "lengths", lookup: (word: string) => word.length, freshFor: "1 minute" })
+ *   console.log(await lengths.get("stale")) // 5
+ *   await caches.close()
+ * })
  * ```
  *
  * @since 0.1.0
@@ -241,7 +245,7 @@ const from = (context: Context.Context<Swr.Cache>, close: () => Promise<void>): 
       const effects = known.get(options) ?? asEffects(options as unknown as Untyped)
       known.set(options, effects)
       // The types of `make` above are those of the options.
-      const cache = Effect.runSyncWith(context)(Swr.make(effects as never))
+      const cache = Effect.runSyncWith(context)(Swr.make<unknown, unknown, never, unknown>(effects as never))
       const handle = Handle.of(cache)
       return (handle && face(cache, handle, context)) as never
     },
