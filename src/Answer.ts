@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Context, Duration, Effect, type Fiber, Inspectable, Option } from "effect"
+import { Duration, Effect, type Fiber, Inspectable, Option } from "effect"
 import * as Entry from "./Entry.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
@@ -61,8 +61,6 @@ export interface Request<A, E, B> {
   readonly key: unknown
   readonly spec: Job.Spec<A, E>
   readonly job: (fiber: Fiber.Fiber<unknown, unknown>) => Job.Job<A, E>
-  /** What serves the schema of a value that is written, where the cache has nothing of its own. */
-  readonly context?: Context.Context<never>
   readonly view: View<A, E, B>
 }
 
@@ -152,10 +150,9 @@ export class Given<A, E> implements Answer<A, E> {
   }
   get mutate() {
     const { found: { policy }, name, origin, request } = this
-    const set = (value: A) => origin.set(name, request.key, value, request.spec, {})
     return (value: A): Effect.Effect<Answer<A, E>, Store.StoreError> =>
       Effect.map(
-        request.context === undefined ? set(value) : Effect.provideContext(set(value), request.context),
+        origin.set(name, request.key, value, request.spec, {}),
         (entry) => new Given(origin, request, name, entry, origin.written(policy))
       )
   }

@@ -227,7 +227,7 @@ export const swr = <
       fiber,
       name,
       spec.policy,
-      new Call(engine.swr, key, spec, lookup as never, fiber.context)
+      new Call(engine.swr, key, spec, lookup as never)
     ) as never
   })
 
@@ -248,16 +248,7 @@ class Call implements Answer.Request<unknown, unknown, unknown> {
   readonly spec: Job.Spec
   readonly lookup: Effect.Effect<unknown, unknown>
 
-  readonly context: Context.Context<never>
-
-  constructor(
-    handle: Handle.Handle,
-    key: unknown,
-    spec: Job.Spec,
-    lookup: Effect.Effect<unknown, unknown>,
-    context: Context.Context<never>
-  ) {
-    this.context = context
+  constructor(handle: Handle.Handle, key: unknown, spec: Job.Spec, lookup: Effect.Effect<unknown, unknown>) {
     this.handle = handle
     this.key = key
     this.spec = spec
@@ -550,7 +541,7 @@ export const cacheGet = <S extends Schema.Constraint | undefined = undefined>(
     const name = engine.plain.nameOf(key)
     // With a schema the value was checked; without one the type says unknown.
     return Effect.succeed(
-      instance.peek(name, new Call(engine.plain, key, spec, Effect.never, fiber.context)).pipe(
+      instance.peek(name, new Call(engine.plain, key, spec, Effect.never)).pipe(
         Option.filter((answer) => (answer as Answer.Snapshot<unknown>).status !== "expired"),
         Option.map((answer) => (answer as Answer.Snapshot<unknown>).value as never)
       )

@@ -355,11 +355,12 @@ describe("R13, R8: a schema with services", () => {
       assert.strictEqual(yield* cache.get(1), 20)
     }).pipe(within()))
 
-  it.effect("R13: an answer's mutate asks its caller for nothing, as its type says, in Swr.swr too", () =>
+  it.effect("R13, R8: an answer's mutate of Swr.swr has its caller's, as its type says", () =>
     Effect.gen(function*() {
       const read = Swr.swr("k", Effect.succeed(17), { ...stale, schema: Rounded })
       const answer = yield* Effect.provideService(read, Unit, { factor: 10 })
-      assert.strictEqual((yield* answer.mutate(26)).value, 30)
+      const mutate = Effect.provideService(answer.mutate(26), Unit, { factor: 20 })
+      assert.strictEqual((yield* mutate).value, 20)
     }).pipe(within()))
 
   it.effect("R13, R8: of Swr.swr, fn and cacheSet has its reader's", () =>
