@@ -457,7 +457,10 @@ export class Namespace<A = unknown, E = unknown> {
       State.failed(state, flight, now, {
         retryAt: now + retryIn,
         isAnswer,
-        failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
+        // An interruption says nothing of the origin.
+        failure: spec.failureTimeToLive > 0 && !Cause.hasInterruptsOnly(cause)
+          ? { cause, until: now + spec.failureTimeToLive }
+          : undefined
       }),
       now
     )

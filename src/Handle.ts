@@ -39,7 +39,8 @@ export interface Stats extends Flight.Counters {
  */
 export interface Progress<out K, out E> {
   readonly key: K
-  readonly result: Result.Result<void, E>
+  /** How its read ended: a failure, and a defect too, is told and harms no other key. */
+  readonly exit: Exit.Exit<void, E>
   readonly done: number
   readonly total: number
 }
@@ -274,7 +275,9 @@ export const table = (handle: Handle): Table<never> => {
     invalidate: (key, options) => act(() => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
     invalidateMany: (keys, options) =>
       act(() => {
-        for (const key of keys) instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")
+        // All are named before the first goes: a key that is refused leaves the others as they are.
+        const names = Array.from(keys, handle.nameOf)
+        for (const name of names) instance.invalidate(name, options?.mode ?? "hard")
       }),
     invalidateTag: (tag) => act(() => instance.invalidateTag(tag)),
     clear: act(() => instance.clear()),
@@ -334,14 +337,15 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
     warm: (keys, options) =>
       Stream.suspend(() => {
         const all = Array.from(keys)
+        const concurrency = Options.count("concurrency", options?.concurrency ?? 10, 1)
         let done = 0
         return Stream.fromIterable(all).pipe(Stream.mapEffect((key) =>
-          Effect.map(Effect.result(Effect.asVoid(self.get(key))), (result) => ({
+          Effect.map(Effect.exit(Effect.asVoid(self.get(key))), (exit) => ({
             key,
-            result,
+            exit,
             done: ++done,
             total: all.length
-          })), { concurrency: options?.concurrency ?? 10, unordered: true }))
+          })), { concurrency, unordered: true }))
       })
   }
   handles.set(self, handle)

@@ -314,7 +314,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
    * The state of a key whose value fits the schema of the reader. A value kept under another schema object is looked at
    * once: it is bound to this one, or it is a miss.
    */
-  private fitting(name: Key.Name, spec: Job.Spec<A, E>): State.State<A> {
+  private fitting(name: Key.Name, spec: Job.Spec<A, E>, isLook = false): State.State<A> {
     const state = this.memory.state(name)
     const entry = state.entry
     if (entry === undefined || spec.terms.schema === undefined || entry.terms.schema === spec.terms.schema) return state
@@ -324,6 +324,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (this.host.listeners.size > 0) {
         this.host.publish({ _tag: "DecodeFailed", ...this.namespace.about(name), error: "another schema's value" })
       }
+      // Who only looks takes nothing from those whose value it is.
+      if (isLook) return State.empty
       this.namespace.apply(name, State.voided(state))
     }
     return this.memory.state(name)
@@ -527,7 +529,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   /** What memory has, expired entries too; loads nothing, counts nothing. */
   peek<B>(name: Key.Name, request: Answer.Request<A, E, B>): Option.Option<B> {
     const policy = request.spec.policy
-    const state = this.fitting(name, request.spec)
+    const state = this.fitting(name, request.spec, true)
     const at = this.host.now()
     if (state.entry === undefined || Entry.isDead(state.entry, at)) return Option.none()
     const status = Entry.status(state.entry, at, policy)

@@ -988,6 +988,14 @@ describe("R12: values and failures that are kept", () => {
       }).pipe(within()))
   }
 
+  it.effect("R12: a lookup that interrupts itself is not kept: it says nothing of the origin", () =>
+    Effect.gen(function*() {
+      const source = counted((n) => n === 1 ? Effect.interrupt : Effect.succeed("new"))
+      const cache = yield* Swr.make({ name: "c", lookup: source.lookup, failureTimeToLive: "1 hour", ...stale })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(cache.get("k"))))
+      assert.strictEqual(yield* cache.get("k"), "new")
+    }).pipe(within()))
+
   it.effect("R12: it counts against the capacity and leaves nothing behind", () =>
     Effect.gen(function*() {
       const source = failing()

@@ -414,6 +414,13 @@ describe("R13: two schemas for one key of Swr.swr", () => {
       assert.notInclude(tags(events), "LoadFailed")
     }).pipe(within()))
 
+  it.effect("R13: who only looks takes nothing from those whose value it is", () =>
+    Effect.gen(function*() {
+      yield* Swr.cacheSet("k", { id: 1 }, { schema: Wide })
+      assert.isTrue(Option.isNone(yield* Swr.cacheGet("k", { schema: Other })))
+      assert.deepStrictEqual(yield* Swr.cacheGet("k", { schema: Wide }), Option.some({ id: 1 }))
+    }).pipe(within()))
+
   it.effect("R13: one that failed to load does not fall back on a value that does not fit", () =>
     Effect.gen(function*() {
       yield* Swr.swr("k", Effect.succeed({ id: 1 }), { ...sick, schema: Wide })

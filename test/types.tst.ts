@@ -7,6 +7,7 @@ import {
   Data,
   type Duration,
   Effect,
+  type Exit,
   type Layer,
   Option,
   Redacted,
@@ -369,7 +370,7 @@ expectTypeOf(cache.revalidate("tea")).toEqualTypeOf<Effect.Effect<Entry, Gone | 
 expectTypeOf(cache.stats).toEqualTypeOf<Effect.Effect<Swr.Stats>>()
 expectTypeOf(cache.changes("tea")).toEqualTypeOf<Stream.Stream<Option.Option<Entry>>>()
 expectTypeOf(cache.warm(["tea"], { concurrency: 2 })).toEqualTypeOf<Stream.Stream<Swr.Progress<string, Gone | Sick>>>()
-expectTypeOf<Swr.Progress<string, Sick>["result"]>().toEqualTypeOf<Result.Result<void, Sick>>()
+expectTypeOf<Swr.Progress<string, Sick>["exit"]>().toEqualTypeOf<Exit.Exit<void, Sick>>()
 
 declare const tea: Price
 type Written = Effect.Effect<void, Store.StoreError>
