@@ -260,29 +260,29 @@ export class Evidence extends Reading {
   }
 }
 
+/** Nothing is read or written once the layer is closed. */
+const act = <A>(instance: Core.Instance, f: () => A): Effect.Effect<A> =>
+  Effect.suspend(() => instance.namespace.host.closed ? Effect.interrupt : Effect.succeed(f()))
+
 /** What every entrance without a lookup can do. */
 export const table = (handle: Handle): Table<never> => {
   const { instance } = handle
-  // Nothing is read or written once the layer is closed.
-  const act = <A>(f: () => A): Effect.Effect<A> =>
-    Effect.suspend(() => instance.namespace.host.closed ? Effect.interrupt : Effect.succeed(f()))
   return {
     has: (key) =>
-      act(() =>
+      act(instance, () =>
         Option.exists(
           instance.peek(handle.nameOf(key), new Evidence(handle, key)),
           (answer) => answer.status !== "expired"
-        )
-      ),
-    invalidate: (key, options) => act(() => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
+        )),
+    invalidate: (key, options) => act(instance, () => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
     invalidateMany: (keys, options) =>
-      act(() => {
+      act(instance, () => {
         // All are named before the first goes: a key that is refused leaves the others as they are.
         const names = Array.from(keys, handle.nameOf)
         for (const name of names) instance.invalidate(name, options?.mode ?? "hard")
       }),
-    invalidateTag: (tag) => act(() => instance.invalidateTag(tag)),
-    clear: act(() => instance.clear()),
+    invalidateTag: (tag) => act(instance, () => instance.invalidateTag(tag)),
+    clear: act(instance, () => instance.clear()),
     stats: Effect.sync(() => instance.stats)
   }
 }
@@ -316,7 +316,7 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
     name: instance.namespace.name,
     get: (key, reader) => asEffect(value(key, reader)),
     read: (key, reader) => asEffect(evidence(key, reader)),
-    peek: (key) => Effect.sync(() => instance.peek(handle.nameOf(key), evidence(key))),
+    peek: (key) => act(instance, () => instance.peek(handle.nameOf(key), evidence(key))),
     getMany: (keys, reader) =>
       Effect.flatMap(many(keys, reader, value), (exits) => Effect.forEach(exits, (exit) => exit)),
     readMany: (keys, reader) =>

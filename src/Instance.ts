@@ -186,7 +186,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       }
       const at = this.host.now()
       const state = this.memory.state(name)
-      const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
+      const entry = landed === undefined ||
+          (Job.isOutage(policy, landed.cause, false) && !(this.host.closed && Cause.hasInterrupts(landed.cause)))
         ? State.fallback(state, at, policy)
         : undefined
       if (entry === undefined) {
@@ -443,8 +444,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const bornAt = this.host.now() - age
       if (spec.codec === undefined) return Effect.succeed(this.write(name, key, value, bornAt, terms))
       return Effect.matchEffect(spec.codec.roundTrip(value), {
-        onSuccess: (value) => Effect.succeed(this.write(name, key, value, bornAt, terms)),
+        onSuccess: (value) =>
+          this.host.closed ? Effect.interrupt : Effect.succeed(this.write(name, key, value, bornAt, terms)),
         onFailure: (cause) => {
+          if (this.host.closed) return Effect.interrupt
           this.invalidate(name, "hard")
           return Effect.fail(new Store.StoreError({ reason: "encode", cache: this.namespace.name, cause }))
         }
@@ -491,9 +494,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
             : Option.some(entry.value)
           return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
         })
+        const closing = Effect.callback<never>((resume) => {
+          const end = () => resume(Effect.interrupt)
+          host.closing.add(end)
+          return Effect.sync(() => host.closing.delete(end))
+        })
         const alone = SynchronizedRef.modifyEffect(writer.lock, () => Effect.map(turn, (entry) => [entry, undefined]))
         return Effect.ensuring(
-          restore(Effect.provideService(alone, Writing, [...writing, writer])),
+          restore(Effect.provideService(Effect.raceFirst(alone, closing), Writing, [...writing, writer])),
           Effect.sync(() => {
             if (--writer.users === 0) writers.delete(name)
           })

@@ -303,7 +303,11 @@ const face = (
       return Promise.reject(why)
     })
   const now = Effect.runSyncWith(context)
-  const peek = (key: unknown) => Option.getOrUndefined(Option.map(now(cache.peek(key)), snapshot))
+  // Once closed it has nothing.
+  const peek = (key: unknown) =>
+    Option.getOrUndefined(
+      Option.map(handle.instance.peek(handle.nameOf(key), new Handle.Evidence(handle, key)), snapshot)
+    )
   const get = (key: unknown, options?: ReadOptions<object>): Promise<unknown> => {
     // A fresh hit is here already; anything else, a key or policy that is refused too, is the fiber's to tell.
     try {

@@ -11,6 +11,7 @@ import {
   Fiber,
   Layer,
   Logger,
+  Metric,
   Option,
   Scope,
   Stream,
@@ -174,6 +175,16 @@ export const stock = <E>(
     assert.strictEqual(yield* join(fiber), value)
     yield* TestClock.adjust(age)
   })
+
+/** Counts the fibers that have begun in what is watched and not ended; a timer is one of them. */
+export const living = () => {
+  const count = { fibers: 0 }
+  const watch = Effect.provideService(Metric.FiberRuntimeMetrics, {
+    recordFiberStart: () => void count.fibers++,
+    recordFiberEnd: () => void count.fibers--
+  })
+  return { count, watch }
+}
 
 /** A layer that the test closes; `false`: it has not closed after everything that can run has run. */
 export const opened = (options: Parameters<typeof Swr.layer>[0] = {}) =>

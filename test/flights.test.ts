@@ -352,7 +352,7 @@ describe("R7, I5: interruption", () => {
       for (const [doomed, key, fiber] of readers) if (!doomed) assert.strictEqual(yield* join(fiber), key)
       assert.strictEqual((yield* cache.stats).flights, 0)
       assert.strictEqual(origin.running, 0)
-    }).pipe(Random.withSeed("storm"), within()))
+    }).pipe(within(), Random.withSeed("storm")))
 })
 
 const interruptAndAwait = <A, E>(fiber: Fiber.Fiber<A, E>) =>
@@ -671,7 +671,7 @@ describe("R9, I6, I12: failures", () => {
       })
       assert.isAbove(Math.max(...delays), 8000)
       assert.isAbove(new Set(delays).size, delays.length / 2)
-    }).pipe(Random.withSeed("back-off"), within()))
+    }).pipe(within(), Random.withSeed("back-off")))
 
   it.effect("gone with the key: an invalidated key loads at once", () =>
     Effect.gen(function*() {
@@ -746,7 +746,7 @@ describe("R9, I6, I12: failures", () => {
       yield* now(cache.get("k"))
       yield* settle
       assert.strictEqual((yield* now(cache.read("k"))).status, "fresh")
-    }).pipe(Random.withSeed("outage"), within(), Effect.provide(layer))
+    }).pipe(within(), Random.withSeed("outage"), Effect.provide(layer))
   })
 
   it.effect("an outage that begins while nobody reads: who comes in the first two seconds waits, nobody after", () =>
