@@ -26,7 +26,7 @@ export type Event =
   | Of<"Hit"> & { readonly age: number }
   /** A reader found nothing usable and started a load. */
   | Of<"Miss"> & { readonly status: Policy.Status }
-  /** The same, and a load was already under way. */
+  /** The same, and a load was already under way, or the failure of one is kept. */
   | Of<"Joined"> & { readonly status: Policy.Status }
   /** An old value was answered. A reader that waited for a load first has told `Miss` or `Joined` before. */
   | Of<"Served"> & { readonly status: Policy.Status; readonly reason: State.Reason; readonly age: number }

@@ -126,6 +126,8 @@ export class Flight<A = unknown, E = unknown> {
   landed = false
   /** The state no longer names it. */
   forgotten = false
+  /** Began during a pass: it commits nothing. */
+  passing = false
   /** The memory's clock and the time when it began. */
   clock = 0
   begunAt = 0
@@ -203,6 +205,12 @@ export class Namespace<A = unknown, E = unknown> {
    */
   apply(name: Key.Name, next: State.State<A>, now = this.host.now(), weight?: number): void {
     const before = this.memory.put(name, next, now, weight)
+    // The pass is over: what was loaded in it renews no other.
+    if (before.passUntil !== 0 && next.passUntil === 0) {
+      this.strays.forEach((flight) => {
+        if (flight.name === name) flight.forgotten = true
+      })
+    }
     // The machine names only what this class gave it.
     const old = before.flight as Flight<A, E> | undefined
     const flight = next.flight as Flight<A, E> | undefined
@@ -286,6 +294,7 @@ export class Namespace<A = unknown, E = unknown> {
     flight.begun = true
     flight.begunAt = now
     flight.clock = this.memory.clock
+    flight.passing = now < this.memory.state(flight.name).passUntil
     flight.crew.waitsFor.length = 0
     this.flying++
     this.counters.loads++
@@ -405,13 +414,13 @@ export class Namespace<A = unknown, E = unknown> {
     let dropped: Event.DropReason | undefined
     let next = state
     let weight: number | undefined
-    if (wish === "pass" && (state.flight === flight || (alone && state.passUntil !== 0))) {
+    if (wish === "pass" && (state.flight === flight || (alone && !flight.forgotten && state.passUntil !== 0))) {
       dropped = "pass"
       next = State.passed(state, now + PASS)
     } else if (state.flight !== flight || noted > clock) {
       dropped = alone ? "pass" : "forgotten"
       next = State.refused(state, flight)
-    } else if (typeof wish === "string" || state.passUntil !== 0) {
+    } else if (typeof wish === "string" || flight.passing) {
       dropped = typeof wish === "string" ? wish : "pass"
       next = State.answered(state, flight)
     } else {

@@ -235,16 +235,17 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         this.serve(name, entry, { status: seen ?? status, source: "memory", reason, at, policy }, request)
       )
     }
+    if (seen === undefined) {
+      const joins = decision === "join" || decision === "fail"
+      if (joins) namespace.counters.joined++
+      else namespace.counters.misses++
+      if (host.listeners.size > 0) {
+        host.publish({ _tag: joins ? "Joined" : "Miss", ...namespace.about(name), status })
+      }
+    }
     // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
     if (decision === "fail") {
       return Exit.failCause(this.told(name, request.spec, state.failure?.cause as Cause.Cause<E>))
-    }
-    if (seen === undefined) {
-      if (decision === "join") namespace.counters.joined++
-      else namespace.counters.misses++
-      if (host.listeners.size > 0) {
-        host.publish({ _tag: decision === "join" ? "Joined" : "Miss", ...namespace.about(name), status })
-      }
     }
     return { decision, state, status, at }
   }

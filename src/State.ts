@@ -235,11 +235,11 @@ export const yielded = <A>(state: State<A>, flight: Flight, until: number): Stat
     ? state
     : land(state, { hold: { until, failures: state.hold?.failures ?? 0, lease: true } })
 
-/** **loaded.** The load succeeded and its value is kept; not one that was due when a pass began. */
+/** **loaded.** The load succeeded and its value is kept, which ends a pass. */
 export const loaded = <A>(state: State<A>, flight: Flight, entry: Entry.Entry<A>): State<A> =>
-  state.flight !== flight || state.passUntil !== 0
-    ? answered(state, flight)
-    : land(state, { entry, hold: undefined, failure: undefined })
+  state.flight !== flight
+    ? state
+    : land(state, { entry, hold: undefined, failure: undefined, passUntil: 0 })
 
 /** **answered.** The load succeeded and its value is not kept; what was known stays. */
 export const answered = <A>(state: State<A>, flight: Flight): State<A> =>
