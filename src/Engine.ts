@@ -18,17 +18,20 @@ import * as Policy from "./Policy.ts"
  * @category models
  */
 export interface LayerOptions {
-  /** Every longer window is clamped to it. Default 1 day. */
+  /** Every longer window is clamped to it, without a word. Default 1 day. */
   readonly maxTimeToLive?: Duration.Input | undefined
   /** How many entries a cache holds that does not say. Default 10,000, each. */
   readonly capacity?: number | undefined
-  /** How long a closing layer waits for the loads under way. Default 0. */
+  /**
+   * How long a closing layer lets the loads under way go on, before it interrupts them. Default 0. As a closing scope
+   * does, it waits until they have ended: a lookup that can't be interrupted holds it up.
+   */
   readonly shutdownGrace?: Duration.Input | undefined
   /** How many refreshes may run at once; more are skipped, not queued. Default 64. */
   readonly refreshes?: number | undefined
   /** Sensitive keys are hashed with it (HMAC-SHA-256). Without it by SHA-256. */
   readonly secret?: Redacted.Redacted<string> | undefined
-  /** Windows for caches that give none. */
+  /** Windows for caches that do not name them; `freshFor` for `Swr.swr` alone, as the other doors always name it. */
   readonly defaults?: Policy.Windows | undefined
 }
 

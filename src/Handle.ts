@@ -83,7 +83,7 @@ export interface Instance<K, A, E = never, P = Options.Reader<E>> extends Table<
   readonly get: (key: K, policy?: P | undefined) => Effect.Effect<A, E>
   /** The value with the evidence for it. */
   readonly read: (key: K, policy?: P | undefined) => Effect.Effect<Answer.Answer<A, E>, E>
-  /** What memory has, expired entries too. Never loads. */
+  /** What memory has, expired entries too, until the end of their life. Never loads. */
   readonly peek: (key: K) => Effect.Effect<Option.Option<Answer.Answer<A, E>>>
   /** In order. What is missing is loaded in one batch, where there is a `lookupMany`. Fails with the first failure. */
   readonly getMany: (keys: Iterable<K>, policy?: P | undefined) => Effect.Effect<ReadonlyArray<A>, E>
@@ -103,7 +103,10 @@ export interface Instance<K, A, E = never, P = Options.Reader<E>> extends Table<
   readonly revalidate: (key: K) => Effect.Effect<Answer.Answer<A, E>, E>
   /** The present answer, then each commit and void; `none`: it is gone. Nothing for the mere passing of time. */
   readonly changes: (key: K) => Stream.Stream<Option.Option<Answer.Answer<A, E>>>
-  /** Reads many keys, `concurrency` at once (default 10), and tells of each. A failure is told, never fatal. */
+  /**
+   * Reads many keys and tells of each: `concurrency` side by side (default 10), or, where there is a `lookupMany`, in
+   * batches of so many. A failure is told, never fatal.
+   */
   readonly warm: (
     keys: Iterable<K>,
     options?: { readonly concurrency?: number | undefined }
@@ -340,14 +343,28 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
       Stream.suspend(() => {
         const all = Array.from(keys)
         const concurrency = Options.count("concurrency", options?.concurrency ?? 10, 1)
+        // Where many are loaded at once, so many go together; else each by itself, so many side by side.
+        const [size, abreast] = handle.batch === undefined ? [1, concurrency] : [concurrency, 1]
+        const groups = Array.from(
+          { length: Math.ceil(all.length / size) },
+          (_, i) => all.slice(i * size, (i + 1) * size)
+        )
         let done = 0
-        return Stream.fromIterable(all).pipe(Stream.mapEffect((key) =>
-          Effect.map(Effect.exit(Effect.asVoid(self.get(key))), (exit) => ({
-            key,
-            exit,
-            done: ++done,
-            total: all.length
-          })), { concurrency, unordered: true }))
+        const tell = (key: unknown, exit: Exit.Exit<unknown, unknown>) => ({
+          key,
+          exit: Exit.asVoid(exit),
+          done: ++done,
+          total: all.length
+        })
+        return Stream.fromIterable(groups).pipe(
+          Stream.mapEffect((group) =>
+            Effect.map(
+              Effect.exit(many(group, undefined, value)),
+              (exits) =>
+                group.map((key, i) => tell(key, Exit.isFailure(exits) ? exits : exits.value[i] ?? Exit.interrupt()))
+            ), { concurrency: abreast, unordered: true }),
+          Stream.flatMap(Stream.fromIterable)
+        )
       })
   }
   handles.set(self, handle)

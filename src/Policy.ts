@@ -198,8 +198,13 @@ export const decode = <E>(windows: Windows<E>, base: Partial<Policy<E>>, longest
       ...given
     }
   if (freshFor === undefined) return refuse("freshFor", undefined, "a duration: it is required")
+  const isDefault = given.maxAge === undefined && base.maxAge === undefined
   if (given.freshFor !== undefined && freshFor > maxAge) {
-    refuse("freshFor", windows.freshFor, `at most maxAge (${maxAge} ms)`)
+    refuse(
+      "freshFor",
+      windows.freshFor,
+      `at most maxAge (${maxAge} ms${isDefault ? ", the default" : ""})`
+    )
   }
   if (given.staleIfError && freshFor + given.staleIfError < maxAge) {
     const least = maxAge - freshFor

@@ -32,11 +32,13 @@ export { LookupCycle } from "./Flight.ts"
 export type { Instance, Progress, Stats, Table } from "./Handle.ts"
 export { type Keep, LoadTimeout, type Previous, type Wishes } from "./Job.ts"
 export { InvalidKey } from "./Key.ts"
+export type { Reason } from "./State.ts"
 
 const TypeId = "~effect-swr/Swr/Cache"
 
 /**
- * The cache of a program: the instance over string keys that {@link swr} uses, and the owner of all that are made.
+ * The cache of a program: the instance over string keys that {@link swr} uses, and the owner of all that are made. What
+ * it invalidates and clears are the entries of `swr` alone; its `events` are those of every cache.
  *
  * @example
  * ```ts
@@ -294,8 +296,8 @@ export type ServiceOptions<K, A, E, R, S, H, P, Known = A> =
 /**
  * A typed cached lookup.
  *
- * Its lookup runs with the services that `make` was run with, never a reader's. Two calls with one options object are
- * one cache.
+ * Its lookup runs with the services that `make` was run with, never a reader's. Make a cache once, where the program is
+ * built: two calls with one options object are one cache, and another object of the same name is refused.
  *
  * @example
  * ```ts
@@ -440,6 +442,10 @@ export interface Cached<in Args extends ReadonlyArray<unknown>, A, E, R> {
   readonly revalidate: (...args: Args) => Effect.Effect<Answer.Answer<A, E, R>, E, R | Cache>
   /** The entry is gone. */
   readonly invalidate: (...args: Args) => Effect.Effect<void, Store.StoreError, Cache>
+  /** Every entry of this function that bears the tag is gone. Tags come from `keep`. */
+  readonly invalidateTag: (tag: string) => Effect.Effect<void, Store.StoreError, Cache>
+  /** Every entry of this function is gone. */
+  readonly clear: Effect.Effect<void, Store.StoreError, Cache>
 }
 
 /**
@@ -499,7 +505,9 @@ export const fn = <
   const cached = {
     read: (...args: Args) => using((handle) => Handle.asEffect(new Handle.Evidence(handle, args))),
     revalidate: (...args: Args) => using((handle) => Handle.typed(handle).revalidate(args)),
-    invalidate: (...args: Args) => using((handle) => Handle.typed(handle).invalidate(args))
+    invalidate: (...args: Args) => using((handle) => Handle.typed(handle).invalidate(args)),
+    invalidateTag: (tag: string) => using((handle) => Handle.typed(handle).invalidateTag(tag)),
+    clear: using((handle) => Handle.typed(handle).clear)
   }
   // The types above are those of `f` and the options.
   return Object.assign(

@@ -4,7 +4,19 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Data, Duration, Effect, Exit, ManagedRuntime, Option, type Schema, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  Data,
+  Duration,
+  Effect,
+  Exit,
+  ManagedRuntime,
+  Option,
+  Result,
+  type Schema,
+  Stream
+} from "effect"
 import type * as Answer from "./Answer.ts"
 import type * as Event from "./Event.ts"
 import * as Handle from "./Handle.ts"
@@ -90,6 +102,11 @@ export interface Instance<K, A, P = Options.Reader<unknown>> {
   readonly has: (key: K) => boolean
   /** In order; what is missing in one batch, where there is a `lookupMany`. Rejects with the first failure. */
   readonly getMany: (keys: Iterable<K>, options?: ReadOptions<P>) => Promise<ReadonlyArray<A>>
+  /** The same, with each key's own result. */
+  readonly readMany: (
+    keys: Iterable<K>,
+    options?: ReadOptions<P>
+  ) => Promise<ReadonlyArray<PromiseSettledResult<Snapshot<A>>>>
   /** This value from now on. A load that began before is not kept. */
   readonly set: (key: K, value: A, wishes?: Job.Wishes) => Promise<void>
   /** Changes the value, one change at a time per key. Until it succeeds reads see the old value. */
@@ -182,6 +199,15 @@ export interface Caches {
   >(options: MakeOptions<K, A, S, P, Known>) => Instance<K, Options.Value<S, A>, Options.Reader<unknown, P>>
   /** Everything that happens in every cache. A slow listener loses the oldest. */
   readonly events: AsyncIterable<Event.Event>
+}
+
+/**
+ * Caches with an end of their own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OwnCaches extends Caches {
   /** Stops every load. Who waits, and every later call, is rejected with {@link CachesClosed}. */
   readonly close: () => Promise<void>
 }
@@ -208,13 +234,13 @@ export interface Caches {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Swr.LayerOptions): Caches => {
+export const make = (options?: Swr.LayerOptions): OwnCaches => {
   const runtime = ManagedRuntime.make(Swr.layer(options))
-  return from(runtime.runSync(Effect.context<Swr.Cache>()), () => runtime.dispose())
+  return { ...from(runtime.runSync(Effect.context<Swr.Cache>())), close: () => runtime.dispose() }
 }
 
 /**
- * The caches of a runtime that a program has already: what both faces of it read is kept once.
+ * The caches of a runtime that a program has already, which ends when that is disposed.
  *
  * @example
  * ```ts
@@ -227,7 +253,7 @@ export const make = (options?: Swr.LayerOptions): Caches => {
  * SwrPromise.over(runtime).then(async (caches) => {
  *   const lengths = caches.make({ name: "lengths", lookup: (word: string) => word.length, freshFor: "1 minute" })
  *   console.log(await lengths.get("stale")) // 5
- *   await caches.close()
+ *   await runtime.dispose()
  * })
  * ```
  *
@@ -235,9 +261,9 @@ export const make = (options?: Swr.LayerOptions): Caches => {
  * @category constructors
  */
 export const over = <E>(runtime: ManagedRuntime.ManagedRuntime<Swr.Cache, E>): Promise<Caches> =>
-  runtime.context().then((context) => from(context, () => runtime.dispose()))
+  runtime.context().then(from)
 
-const from = (context: Context.Context<Swr.Cache>, close: () => Promise<void>): Caches => {
+const from = (context: Context.Context<Swr.Cache>): Caches => {
   // One options object, one cache: the object that `Swr.make` is given tells.
   const known = new WeakMap<object, object>()
   return {
@@ -249,8 +275,7 @@ const from = (context: Context.Context<Swr.Cache>, close: () => Promise<void>): 
       const handle = Handle.of(cache)
       return (handle && face(cache, handle, context)) as never
     },
-    events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events),
-    close
+    events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events)
   }
 }
 
@@ -323,6 +348,14 @@ const face = (
     peek,
     has: (key) => (peek(key)?.status ?? "expired") !== "expired",
     getMany: (keys, options) => run(cache.getMany(keys, options?.policy as never), options?.signal),
+    readMany: (keys, options) =>
+      run(cache.readMany(keys, options?.policy as never), options?.signal).then((results) =>
+        results.map((result) =>
+          Result.isSuccess(result)
+            ? { status: "fulfilled", value: snapshot(result.success) }
+            : { status: "rejected", reason: result.failure }
+        )
+      ),
     set: (key, value, wishes) => run(cache.set(key, value, wishes)),
     mutate: (key, change) =>
       run(cache.mutate(key, (current) => attempt(() => change(Option.getOrUndefined(current))))).then(snapshot),

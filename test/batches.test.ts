@@ -381,6 +381,26 @@ describe("changes, warm, has, stats, names", () => {
       assert.isTrue(yield* cache.has("d"))
     }).pipe(within()))
 
+  it.effect("warm: where there is a lookupMany, in batches of so many", () =>
+    Effect.gen(function*() {
+      const batches: Array<ReadonlyArray<string>> = []
+      const cache = yield* Swr.make({
+        name: "c",
+        lookupMany: (keys: ReadonlyArray<string>) => {
+          batches.push(keys)
+          return keys.includes("bad") ? Effect.fail("sick") : Effect.succeed(new Map(keys.map((key) => [key, key])))
+        },
+        ...stale
+      })
+      yield* cache.set("have", "v")
+      const told = yield* Stream.runCollect(cache.warm(["a", "have", "b", "bad", "c"], { concurrency: 3 }))
+      assert.deepStrictEqual(batches, [["a", "b"], ["bad", "c"]])
+      assert.deepStrictEqual(
+        told.map(({ done, exit, key, total }) => [key, Exit.isSuccess(exit), done, total]),
+        [["a", true, 1, 5], ["have", true, 2, 5], ["b", true, 3, 5], ["bad", false, 4, 5], ["c", false, 5, 5]]
+      )
+    }).pipe(within()))
+
   it.effect("warm: a lookup that dies is told, and harms no other key; a concurrency that is none is refused", () =>
     Effect.gen(function*() {
       const cache = yield* Swr.make({

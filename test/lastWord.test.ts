@@ -269,6 +269,23 @@ describe("R11, I4: a tag that is only learnt when the load ends", () => {
 })
 
 describe("R11: the last word of the other entrances", () => {
+  it.effect("fn: by its arguments, by tag, all of it, and nothing of another", () =>
+    Effect.gen(function*() {
+      const source = numbered()
+      const quote = Swr.fn("quote", { ...stale, keep: () => ({ tags: ["quotes"] }) })((sku: string) =>
+        source.lookup(sku)
+      )
+      const other = Swr.fn("other", stale)((sku: string) => source.lookup(sku))
+      assert.deepStrictEqual([yield* other("a"), yield* quote("a")], ["a1", "a2"])
+      yield* quote.invalidate("a")
+      assert.strictEqual(yield* quote("a"), "a3")
+      yield* quote.invalidateTag("quotes")
+      assert.strictEqual(yield* quote("a"), "a4")
+      yield* quote.clear
+      assert.strictEqual(yield* quote("a"), "a5")
+      assert.strictEqual(yield* other("a"), "a1")
+    }).pipe(within()))
+
   it.effect("invalidate on Swr.Cache overtakes a load of Swr.swr", () =>
     Effect.gen(function*() {
       const origin = new Origin()

@@ -11,7 +11,11 @@ const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(()
 const open = async (options?: Swr.LayerOptions) => {
   const runtime = ManagedRuntime.make(Swr.layer(options).pipe(Layer.provideMerge(TestClock.layer())))
   const caches = await SwrPromise.over(runtime)
-  return { caches, pass: (time: Duration.Input) => runtime.runPromise(TestClock.adjust(time)) }
+  return {
+    caches,
+    close: () => runtime.dispose(),
+    pass: (time: Duration.Input) => runtime.runPromise(TestClock.adjust(time))
+  }
 }
 
 const numbered = () => {
@@ -21,7 +25,7 @@ const numbered = () => {
 
 describe("SwrPromise", () => {
   it("R6: fresh, stale, expired", async () => {
-    const { caches, pass } = await open()
+    const { caches, close, pass } = await open()
     const { calls, lookup } = numbered()
     const cache = caches.make({ name: "c", lookup, freshFor: "1 minute", maxAge: "6 minutes" })
     assert.strictEqual(await cache.get("k"), "k1")
@@ -34,11 +38,11 @@ describe("SwrPromise", () => {
     await pass("6 minutes")
     assert.strictEqual((await cache.read("k")).value, "k3")
     assert.lengthOf(calls, 3)
-    await caches.close()
+    await close()
   })
 
   it("a fresh hit starts no fiber: its promise is settled before any other work", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     const cache = caches.make({ name: "c", lookup: numbered().lookup, freshFor: "1 minute" })
     await cache.get("k")
     const order: Array<string> = []
@@ -46,11 +50,11 @@ describe("SwrPromise", () => {
     const tick = Promise.resolve().then(() => order.push("tick"))
     await Promise.all([hit, tick])
     assert.deepStrictEqual(order, ["hit", "tick"])
-    await caches.close()
+    await close()
   })
 
   it("rejects with what the lookup threw or rejected with, untouched", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     const error = new Error("down")
     const rejects = caches.make({ name: "r", lookup: (_: string) => Promise.reject<number>(error), freshFor: 1 })
     const throws = caches.make({
@@ -62,22 +66,22 @@ describe("SwrPromise", () => {
     })
     assert.strictEqual(await failure(rejects.get("k")), error)
     assert.strictEqual(await failure(throws.get("k")), error)
-    await caches.close()
+    await close()
   })
 
   it("R2: refuses options at once, with InvalidPolicy", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     assert.throws(
       () => caches.make({ name: "c", lookup: numbered().lookup, freshFor: -1 }),
       "freshFor: got -1, allowed is a finite duration of at least 0 ms"
     )
     const cache = caches.make({ name: "d", lookup: numbered().lookup, freshFor: 1 })
     assert.instanceOf(await failure(cache.get("k", { policy: { maxAge: 0 } })), Policy.InvalidPolicy)
-    await caches.close()
+    await close()
   })
 
   it("R7: a reader's signal lets the reader leave; the last one's aborts the load", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     let load: AbortSignal | undefined
     const cache = caches.make({
       name: "c",
@@ -97,11 +101,11 @@ describe("SwrPromise", () => {
     await second
     assert.isTrue(load?.aborted)
     assert.strictEqual(cache.stats().flights, 0)
-    await caches.close()
+    await close()
   })
 
   it("tells the lookup of the entry before, and takes schemas, batches and per-read policies", async () => {
-    const { caches, pass } = await open()
+    const { caches, close, pass } = await open()
     const seen: Array<unknown> = []
     const dates = caches.make({
       name: "dates",
@@ -128,11 +132,20 @@ describe("SwrPromise", () => {
     })
     assert.deepStrictEqual(await many.getMany(["a", "bb", "a"]), [1, 2, 1])
     assert.deepStrictEqual(batches, [["a", "bb"]])
-    await caches.close()
+
+    const sick = caches.make({
+      name: "sick",
+      lookup: (key: string) => key === "bad" ? Promise.reject<string>(key) : key,
+      freshFor: "1 minute"
+    })
+    const [good, bad] = await sick.readMany(["good", "bad"])
+    assert.strictEqual(good?.status === "fulfilled" && good.value.value, "good")
+    assert.deepStrictEqual(bad, { status: "rejected", reason: "bad" })
+    await close()
   })
 
   it("writes, forgets, peeks", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     const cache = caches.make({ name: "c", lookup: numbered().lookup, freshFor: "1 minute" })
     assert.isUndefined(cache.peek("k"))
     await cache.set("k", "set", { tags: ["t"] })
@@ -144,17 +157,17 @@ describe("SwrPromise", () => {
     await cache.set("k", "again", { tags: ["t"] })
     await cache.invalidateTag("t")
     assert.isFalse(cache.has("k"))
-    await caches.close()
+    await close()
   })
 
   it("two calls with one options object are one cache, and another object of that name is refused", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     const options = { name: "c", lookup: numbered().lookup, freshFor: "1 minute" } as const
     const cache = caches.make(options)
     await cache.get("k")
     assert.isTrue(caches.make(options).has("k"))
     assert.throws(() => caches.make({ ...options }), /name: got "c"/)
-    await caches.close()
+    await close()
   })
 
   it("R7: closing rejects who waits, and every later call", async () => {
@@ -169,7 +182,7 @@ describe("SwrPromise", () => {
   })
 
   it("tells of changes and events by async iterables", async () => {
-    const { caches } = await open()
+    const { caches, close } = await open()
     const cache = caches.make({ name: "c", lookup: numbered().lookup, freshFor: "1 minute" })
     const seen: Array<string | undefined> = []
     const changes = (async () => {
@@ -188,7 +201,7 @@ describe("SwrPromise", () => {
     assert.deepStrictEqual(seen, [undefined, "set"])
     assert.strictEqual(await events, "Invalidate")
     for await (const { done, total } of cache.warm(["a", "b"])) assert.isAtMost(done, total)
-    await caches.close()
+    await close()
   })
 
   it("shares what the Effect face of the same runtime keeps", async () => {
@@ -197,6 +210,6 @@ describe("SwrPromise", () => {
     caches.make({ name: "c", lookup: numbered().lookup, freshFor: 1 })
     const taken = Swr.make({ name: "c", lookup: (key: string) => Effect.succeed(key), freshFor: 1 })
     assert.instanceOf(await failure(runtime.runPromise(taken)), Policy.InvalidPolicy)
-    await caches.close()
+    await runtime.dispose()
   })
 })

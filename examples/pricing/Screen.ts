@@ -102,7 +102,7 @@ const notes = (report: Report): string =>
     ` The load generator itself was late by ${showLatency(report.late.p99)} at p99 and ${
       showLatency(report.late.max)
     } at most, which is in the figures.`) +
-  " What SWR costs: an answer can be as old as the last time its product was asked for, up to --max-age."
+  " What SWR costs: an answer can be as old as the last time its product was asked for, up to --max-age, and in an outage up to --stale-if-error more than its TTL."
 
 /** The whole screen. */
 export const render = (
