@@ -33,7 +33,13 @@ const { values: flags } = parseArgs({
 
 if (flags.quick) process.exit(await quick() ? 0 : 1)
 
-const settings = { rounds: Number(flags.rounds), slice: Number(flags.slice), warmup: 150, seconds: Number(flags.seconds), all: true }
+const settings = {
+  rounds: Number(flags.rounds),
+  slice: Number(flags.slice),
+  warmup: 150,
+  seconds: Number(flags.seconds),
+  all: true
+}
 const wanted = flags.contenders?.toLowerCase().split(",")
 const isWanted = ({ name }) =>
   wanted === undefined || name === "floor" || wanted.some((part) => name.toLowerCase().includes(part))

@@ -50,7 +50,8 @@ export const shuffled = (count, next) => {
 export const names = (count, prefix = "key") => Array.from({ length: count }, (_, at) => `${prefix}:${at}`)
 
 /** The keys, over again until they are a power of two, so that loops may wrap with a mask. */
-export const padded = (keys) => Array.from({ length: 2 ** Math.ceil(Math.log2(keys.length)) }, (_, at) => keys[at % keys.length])
+export const padded = (keys) =>
+  Array.from({ length: 2 ** Math.ceil(Math.log2(keys.length)) }, (_, at) => keys[at % keys.length])
 
 /**
  * An order of reading: as many keys as asked for, a power of two.

@@ -57,7 +57,9 @@ export const judge = (results) => {
   const weight = row("f", fiber)
   if (weight !== undefined) say(`(f) ${fiber}: bytes per entry`, weight.bytes, 200)
   const [ours, lru] = [row("g", fiber), row("g", "lru-cache get")]
-  if (ours !== undefined && lru !== undefined) say("(g) hit ratio: LRU + 0.04 - ours", lru.hitRatio + 0.04 - ours.hitRatio, 0)
+  if (ours !== undefined && lru !== undefined) {
+    say("(g) hit ratio: LRU + 0.04 - ours", lru.hitRatio + 0.04 - ours.hitRatio, 0)
+  }
   const tail = row("h", fiber)
   if (tail !== undefined) {
     say(`(h) ${fiber}: p99, ms`, tail.p99, 1)

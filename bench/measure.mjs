@@ -17,19 +17,22 @@ export const breathe = (ms = 0) => new Promise((resolve) => ms > 0 ? setTimeout(
 export const sink = { sum: 0 }
 
 const bodies = {
-  sync: (value) => `return (read, keys, from, count) => {
+  sync: (value) =>
+    `return (read, keys, from, count) => {
     const mask = keys.length - 1
     let sum = 0
     for (let i = from; i < from + count; i++) sum += read(keys[i & mask])${value}.price
     return sum
   }`,
-  promise: (value) => `return async (read, keys, from, count) => {
+  promise: (value) =>
+    `return async (read, keys, from, count) => {
     const mask = keys.length - 1
     let sum = 0
     for (let i = from; i < from + count; i++) sum += (await read(keys[i & mask]))${value}.price
     return sum
   }`,
-  fiber: (value) => `return (read, keys, from, count) => Effect.runPromise(Effect.gen(function*() {
+  fiber: (value) =>
+    `return (read, keys, from, count) => Effect.runPromise(Effect.gen(function*() {
     const mask = keys.length - 1
     let sum = 0
     for (let i = from; i < from + count; i++) sum += (yield* read(keys[i & mask]))${value}.price

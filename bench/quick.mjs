@@ -34,7 +34,11 @@ export const quick = async () => {
     const found = []
     for (const id of ids) {
       // Bytes are compared with a number, so the others need not be weighed.
-      const rows = await run(scenarios[id], id === "f" ? contenders.filter(({ name }) => name === ours) : contenders, settings)
+      const rows = await run(
+        scenarios[id],
+        id === "f" ? contenders.filter(({ name }) => name === ours) : contenders,
+        settings
+      )
       const failed = rows.find((row) => row.failed?.length > 0)
       if (failed !== undefined) throw new Error(`(${id}) ${failed.name}: ${failed.failed}`)
       const row = (name) => rows.find((one) => one.name === name)

@@ -20,8 +20,10 @@ const attempt = async (name, failures, act) => {
  */
 export const run = async (scenario, contenders, settings) => {
   const failures = []
-  const takers = contenders.filter(scenario.takesPart ??
-    ((one) => takesPart(one, scenario.kind) || scenario.also?.(one) === true))
+  const takers = contenders.filter(
+    scenario.takesPart ??
+      ((one) => takesPart(one, scenario.kind) || scenario.also?.(one) === true)
+  )
   if (scenario.entry !== undefined) {
     const entries = []
     for (const one of takers) {

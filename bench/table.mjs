@@ -44,7 +44,10 @@ const shown = (column, value) => {
 /** @param {ReadonlyArray<object>} rows */
 export const tableOf = (rows) => {
   const present = Object.keys(columns).filter((column) => rows.some((row) => row[column] !== undefined))
-  const cells = [present.map((column) => columns[column]), ...rows.map((row) => present.map((one) => shown(one, row[one])))]
+  const cells = [
+    present.map((column) => columns[column]),
+    ...rows.map((row) => present.map((one) => shown(one, row[one])))
+  ]
   const widths = present.map((_, at) => Math.max(...cells.map((line) => line[at].length)))
   const text = (line) =>
     line.map((cell, at) => at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at])).join("  ").trimEnd()

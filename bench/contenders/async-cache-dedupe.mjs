@@ -4,7 +4,8 @@ import { createCache } from "async-cache-dedupe"
 export const define = {
   name: "async-cache-dedupe",
   edge: "promise",
-  config: "memory storage with size; ttl and stale in whole seconds (where others have less than one, it is always stale)",
+  config:
+    "memory storage with size; ttl and stale in whole seconds (where others have less than one, it is always stale)",
   stale: true,
   error: true,
   waits: true,

@@ -30,7 +30,8 @@ const openLayer = async (options) => {
   return { cache, context, scope, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 
-const config = "Swr.make, capacity, freshFor, maxAge (and staleIfError where there is an outage); refreshes unlimited, no logger"
+const config =
+  "Swr.make, capacity, freshFor, maxAge (and staleIfError where there is an outage); refreshes unlimited, no logger"
 
 /** @type {import("../contenders.mjs").Contender} */
 export const inFiber = {

@@ -4,7 +4,8 @@ import { TTLCache } from "@isaacs/ttlcache"
 export const get = {
   name: "@isaacs/ttlcache",
   edge: "sync",
-  config: "max, ttl; get, and by hand a load and a set on a miss; evicts what expires first, so in the order of writing",
+  config:
+    "max, ttl; get, and by hand a load and a set on a miss; evicts what expires first, so in the order of writing",
   only: ["hit", "keys", "miss", "evict", "memory"],
   open: ({ capacity, fresh, load }) => {
     const cache = new TTLCache({ max: capacity, ttl: fresh })

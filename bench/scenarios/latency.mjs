@@ -86,7 +86,8 @@ export const h = {
 
 /** Loaded once; then every load fails after 20 ms, and all are past their time. */
 export const k = {
-  title: "a dead origin inside stale-if-error, 100 keys, 2,000 requests a second: calls, and milliseconds a reader waits",
+  title:
+    "a dead origin inside stale-if-error, 100 keys, 2,000 requests a second: calls, and milliseconds a reader waits",
   kind: "dead",
   alone: async (contender, { seconds }) => {
     let dead = false

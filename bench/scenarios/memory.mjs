@@ -64,7 +64,9 @@ const grow = async (contender, floor, settings) => {
     }
     const measured = await interleave(entries, settings)
     for (const [exponent, draws] of [[0, "uniform"], [0.99, "Zipf 0.99"]]) {
-      const row = rowsOf(measured, `${floor.name} ${exponent}`).find(({ name }) => name === `${contender.name} ${exponent}`)
+      const row = rowsOf(measured, `${floor.name} ${exponent}`).find(({ name }) =>
+        name === `${contender.name} ${exponent}`
+      )
       rows[`${count === million ? "1,000,000" : "10,000"} ${draws}`] = { ns: row.ns, xFloor: row.xFloor }
     }
   }
