@@ -75,7 +75,6 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
     random: () => random.nextDoubleUnsafe(),
     secret: options.secret,
     refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),
-    flights: new Map(),
     fibers: new Set(),
     closing: new Set(),
     listeners: new Set(),
@@ -106,8 +105,7 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
     }).pipe(
       Effect.andThen(Effect.suspend(() => {
         host.closing.forEach((close) => close())
-        host.flights.forEach((stop) => stop())
-        handles.forEach(({ handle }) => handle.instance.namespace.memory.close())
+        handles.forEach(({ handle }) => handle.instance.namespace.close())
         return Fiber.interruptAll(Array.from(host.fibers))
       }))
     )

@@ -52,8 +52,6 @@ export interface Host {
   readonly secret: Redacted.Redacted<string> | undefined
   /** How many refreshes may run at once. */
   readonly refreshes: number
-  /** Loads that have not landed, and how to stop each. */
-  readonly flights: Map<object, () => void>
   /** Fibers of loads that have not ended. */
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
   readonly publish: (event: Event.Event) => void
@@ -81,6 +79,8 @@ export interface Counters {
 /** A load that succeeded: the entry it made, and whom it is for. */
 export interface Landing<A = unknown> {
   readonly entry: Entry.Entry<A>
+  /** When it ended. */
+  readonly at: number
   /** For who started the load alone. */
   readonly pass: boolean
   /** The reading of the memory's clock at which a tag of this value was invalidated while it loaded; 0 for never. */
@@ -110,7 +110,10 @@ export const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/C
 
 /** A load on its way. */
 export class Flight<A = unknown, E = unknown> {
-  readonly done = Deferred.makeUnsafe<Exit.Exit<Landing<A>, E>>()
+  /** How it ended. */
+  landing: Exit.Exit<Landing<A>, E> | undefined = undefined
+  /** Made for the first who has to wait. */
+  private gate: Deferred.Deferred<Exit.Exit<Landing<A>, E>> | undefined = undefined
   /** How many readers wait. */
   waiters = 0
   /** Somebody is the one who started it. A refresh is started by nobody. */
@@ -145,6 +148,19 @@ export class Flight<A = unknown, E = unknown> {
     this.alone = alone
     this.claimed = this.background = cause === "refresh"
   }
+
+  /** Waits for its landing. */
+  get done(): Effect.Effect<Exit.Exit<Landing<A>, E>> {
+    if (this.landing !== undefined) return Effect.succeed(this.landing)
+    this.gate ??= Deferred.makeUnsafe()
+    return Deferred.await(this.gate)
+  }
+
+  /** Answers who waits. */
+  resolve(landing: Exit.Exit<Landing<A>, E>): void {
+    this.landing = landing
+    if (this.gate !== undefined) Deferred.doneUnsafe(this.gate, Exit.succeed(landing))
+  }
 }
 
 /** The memory of one cache and its flights. */
@@ -152,6 +168,8 @@ export class Namespace<A = unknown, E = unknown> {
   readonly memory: Memory.Memory<A>
   readonly counters: Counters = { hits: 0, stale: 0, misses: 0, joined: 0, loads: 0, failures: 0, evictions: 0 }
   flying = 0
+  /** Flights under way that no state names. */
+  private readonly strays = new Set<Flight<A, E>>()
   private gathering: Array<Flight<A, E>> | undefined = undefined
 
   readonly name: string
@@ -183,10 +201,8 @@ export class Namespace<A = unknown, E = unknown> {
    * Puts a state that the machine answered. A flight that it no longer names is forgotten; one that it newly names
    * begins. This is one synchronous step: nothing can come between what is known and what is running.
    */
-  apply(name: Key.Name, next: State.State<A>, weight?: number): void {
-    const before = this.memory.state(name)
-    if (before === next) return
-    this.memory.put(name, next, this.host.now(), weight)
+  apply(name: Key.Name, next: State.State<A>, now = this.host.now(), weight?: number): void {
+    const before = this.memory.put(name, next, now, weight)
     // The machine names only what this class gave it.
     const old = before.flight as Flight<A, E> | undefined
     const flight = next.flight as Flight<A, E> | undefined
@@ -194,13 +210,14 @@ export class Namespace<A = unknown, E = unknown> {
     if (old !== undefined && !old.landed) {
       old.forgotten = true
       old.background = false
+      this.strays.add(old)
       if (old.waiters === 0) this.stop(old)
     }
     if (flight === undefined || flight.begun) return
     // Counted when it is named: those of a batch begin together, later.
     if (flight.cause === "refresh") this.host.refreshing++
     if (flight.waiters === 0 && !flight.background) this.stop(flight)
-    else if (this.gathering === undefined) this.begin(flight)
+    else if (this.gathering === undefined) this.begin(flight, now)
     else this.gathering.push(flight)
   }
 
@@ -222,9 +239,9 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** Starts the load, in this very step; a refresh starts with a yield, out of its reader's way. */
-  begin(flight: Flight<A, E>): void {
+  begin(flight: Flight<A, E>, now: number): void {
     const { lookup, spec } = flight.job
-    this.depart(flight)
+    this.depart(flight, now)
     if (flight.landed) return
     const entry = this.memory.state(flight.name).entry
     const previous = entry === undefined || Entry.isDead(entry, flight.begunAt)
@@ -242,9 +259,10 @@ export class Namespace<A = unknown, E = unknown> {
       waitsFor: [],
       names: flights.map(({ name }) => name)
     }
+    const now = this.host.now()
     for (const flight of flights) {
       flight.crew = crew
-      this.depart(flight)
+      this.depart(flight, now)
     }
     const load = Effect.flatMap(
       Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
@@ -264,14 +282,14 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
-  depart(flight: Flight<A, E>): void {
+  private depart(flight: Flight<A, E>, now: number): void {
     flight.begun = true
-    flight.begunAt = this.host.now()
+    flight.begunAt = now
     flight.clock = this.memory.clock
     flight.crew.waitsFor.length = 0
     this.flying++
     this.counters.loads++
-    this.host.flights.set(flight, () => this.stop(flight))
+    if (flight.alone) this.strays.add(flight)
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
     }
@@ -342,7 +360,7 @@ export class Namespace<A = unknown, E = unknown> {
     const landing = Exit.isSuccess(exit)
       ? Exit.succeed(this.commit(flight, exit.value))
       : this.fail(flight, exit.cause)
-    Deferred.doneUnsafe(flight.done, Exit.succeed(landing))
+    flight.resolve(landing)
   }
 
   /** Stops a load that nobody waits for. */
@@ -351,13 +369,24 @@ export class Namespace<A = unknown, E = unknown> {
     if (flight.begun) this.end(flight, true)
     else flight.landed = true
     this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
-    Deferred.doneUnsafe(flight.done, Exit.succeed(Exit.interrupt()))
+    flight.resolve(Exit.interrupt())
+  }
+
+  /** The layer closes: every load is stopped, and nothing is kept. */
+  close(): void {
+    for (const { key } of this.memory.all()) {
+      // The machine names only what this class gave it.
+      const flight = this.memory.state(key).flight as Flight<A, E> | undefined
+      if (flight !== undefined) this.stop(flight)
+    }
+    this.strays.forEach((flight) => this.stop(flight))
+    this.memory.close()
   }
 
   private end(flight: Flight<A, E>, interrupt: boolean): void {
     flight.landed = true
     this.flying--
-    this.host.flights.delete(flight)
+    if (flight.forgotten || flight.alone) this.strays.delete(flight)
     if (flight.cause === "refresh") this.host.refreshing--
     flight.timer?.interruptUnsafe()
     // Told to stop, with the last one of its crew; nobody waits until it has.
@@ -397,8 +426,8 @@ export class Namespace<A = unknown, E = unknown> {
       else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
       if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
     }
-    this.apply(name, next, weight)
-    return { entry, pass: wish === "pass", noted: noted > clock ? noted : 0 }
+    this.apply(name, next, now, weight)
+    return { entry, at: now, pass: wish === "pass", noted: noted > clock ? noted : 0 }
   }
 
   private fail(flight: Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
@@ -429,7 +458,8 @@ export class Namespace<A = unknown, E = unknown> {
         retryAt: now + retryIn,
         isAnswer,
         failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
-      })
+      }),
+      now
     )
     return Exit.failCause(cause)
   }

@@ -8,7 +8,6 @@ import {
   Cause,
   Clock,
   Context,
-  Deferred,
   Duration,
   Effect,
   Exit,
@@ -33,6 +32,14 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 /** What a waiting reader got: the flight's landing, or its own patience ran out. */
 type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
+
+/** What a read that has to wait has seen. */
+interface Seen<A> {
+  readonly decision: State.Decision
+  readonly state: State.State<A>
+  readonly status: Policy.Status
+  readonly at: number
+}
 
 /** Of the changes by `mutate` that run in this fiber: whose turn it is. */
 const Writing = Context.Reference<ReadonlyArray<object>>("~effect-swr/Instance/Writing", { defaultValue: () => [] })
@@ -77,7 +84,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const seen = this.glance(fiber, name, policy, request, undefined)
     return Exit.isExit(seen)
       ? seen
-      : Effect.uninterruptibleMask((restore) => this.attempt(fiber, restore, name, policy, request, seen.status))
+      : Effect.uninterruptibleMask((restore) =>
+        // The fiber may have paused before it could no longer be interrupted.
+        this.memory.state(name) === seen.state
+          ? this.begin(fiber, restore, name, policy, request, seen)
+          : this.attempt(fiber, restore, name, policy, request, seen.status)
+      )
   }
 
   private hit<B>(
@@ -104,14 +116,24 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     status: Policy.Status
   ): Effect.Effect<B, E> {
     const seen = this.glance(fiber, name, policy, request, status)
-    if (Exit.isExit(seen)) return seen
-    const { decision, state } = seen
+    return Exit.isExit(seen) ? seen : this.begin(fiber, restore, name, policy, request, { ...seen, status })
+  }
+
+  /** Joins the load that the machine named, or starts the one that it asked for, and waits. */
+  private begin<B>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    restore: Restore,
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Answer.Request<A, E, B>,
+    { at, decision, state, status }: Seen<A>
+  ): Effect.Effect<B, E> {
     // The machine names only what the namespace gave it.
     if (decision === "join") {
       return this.follow(fiber, restore, state.flight as Flight.Flight<A, E>, policy, request, status)
     }
     const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
-    return this.start(fiber, flight, (flight) => State.departed(state, flight)) ??
+    return this.start(fiber, flight, State.departed(state, flight), at) ??
       this.follow(fiber, restore, flight, policy, request, status)
   }
 
@@ -119,7 +141,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   private start(
     fiber: Fiber.Fiber<unknown, unknown>,
     flight: Flight.Flight<A, E>,
-    next: (flight: Flight.Flight<A, E>) => State.State<A>
+    next: State.State<A>,
+    at: number
   ): Effect.Effect<never> | undefined {
     if (flight.alone && Flight.isLoading(fiber, this.namespace, flight.name)) {
       return Effect.die(new Flight.LookupCycle(this.namespace.about(flight.name)))
@@ -127,8 +150,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight.crew.parent = fiber.getRef(Flight.Current)
     // Counted before it begins: its own lookup may make everybody else leave.
     flight.waiters++
-    if (flight.alone) this.namespace.begin(flight)
-    else this.namespace.apply(flight.name, next(flight))
+    if (flight.alone) this.namespace.begin(flight, at)
+    else this.namespace.apply(flight.name, next, at)
     flight.waiters--
     return undefined
   }
@@ -147,14 +170,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight.claimed = true
     const joinedAt = this.memory.clock
     const again = () => this.attempt(fiber, restore, name, policy, request, status)
-    return Effect.flatMap(this.wait(fiber, restore, flight, policy), (landed) => {
-      const at = this.host.now()
+    const land = (landed: Waited<A, E>): Effect.Effect<B, E> => {
       if (landed !== undefined && Exit.isSuccess(landed)) {
-        const { entry, noted, pass } = landed.value
+        const { at, entry, noted, pass } = landed.value
         const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
         if (!mine) return again()
         return Effect.succeed(request.view(name, entry, { status, source: "lookup", reason: undefined, at, policy }))
       }
+      const at = this.host.now()
       const state = this.memory.state(name)
       const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
         ? State.fallback(state, at, policy)
@@ -162,7 +185,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
       const reason = landed === undefined ? "timeout" : "error"
       return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
-    })
+    }
+    // A lookup that answers at once has landed by now.
+    return flight.landing === undefined
+      ? Effect.flatMap(this.wait(fiber, restore, flight, policy), land)
+      : land(flight.landing)
   }
 
   /** What a read does without waiting: its answer, or what there is to wait for. */
@@ -172,7 +199,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>,
     seen: Policy.Status | undefined
-  ) {
+  ): Exit.Exit<B, E> | Seen<A> {
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
     const state = this.fitting(name, request.spec)
@@ -204,7 +231,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         host.publish({ _tag: decision === "join" ? "Joined" : "Miss", ...namespace.about(name), status })
       }
     }
-    return { decision, state, status }
+    return { decision, state, status, at }
   }
 
   private refresh(
@@ -245,7 +272,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     flight: Flight.Flight<A, E>,
     policy: Policy.Policy<E>
   ): Effect.Effect<Waited<A, E>> {
-    const landing = Deferred.await(flight.done)
+    const landing = flight.done
     const standsIn = () => State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
     const patient = policy.softTimeout === undefined || !standsIn()
       ? landing
@@ -304,7 +331,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<B, E> {
     if (this.host.closed) return Effect.interrupt
     const state = this.memory.state(name)
-    const alone = this.host.now() < state.passUntil
+    const at = this.host.now()
+    const alone = at < state.passUntil
     // The machine names only what the namespace gave it.
     const due = alone ? undefined : state.next as Flight.Flight<A, E> | undefined
     const flight = due ??
@@ -312,14 +340,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (due === undefined) {
       // Until it begins it waits for the flight before it.
       if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
-      const refused = this.start(fiber, flight, (flight) => State.revalidated(state, flight))
+      const refused = this.start(fiber, flight, State.revalidated(state, flight), at)
       if (refused !== undefined) return refused
     }
     const isStarter = !flight.claimed
     flight.claimed = true
     const joinedAt = this.memory.clock
     const policy = request.spec.policy
-    const waited = Flight.wait(this.namespace, flight, fiber, restore(Deferred.await(flight.done)), () => false)
+    const waited = Flight.wait(this.namespace, flight, fiber, restore(flight.done), () => false)
     return Effect.flatMap(waited, (landed) => {
       if (Exit.isFailure(landed)) return Effect.failCause(landed.cause)
       const { entry, noted, pass } = landed.value
@@ -355,7 +383,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
               flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
-              namespace.apply(name, State.departed(seen.state, flight))
+              namespace.apply(name, State.departed(seen.state, flight), seen.at)
               waiting.push([name, (child) => this.follow(child, restore, flight, policy, request, seen.status)])
             }
           }
@@ -415,7 +443,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       host.publish({ _tag: "Invalidate", ...about, mode: "set" })
       if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
     }
-    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), weight)
+    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), host.now(), weight)
     return entry
   }
 

@@ -81,6 +81,8 @@ export class Memory<A> {
   held = 0
 
   private readonly cells = new Map<Key.Name, Cell<A>>()
+  /** Found last: a load looks at its key several times in one step. */
+  private last: Cell<A> | undefined = undefined
   private readonly eviction: Eviction.Eviction<Cell<A>>
   private readonly tagged = new Map<string, Set<Cell<A>>>()
   private readonly watchers = new Map<Key.Name, Set<Watcher<A>>>()
@@ -108,7 +110,19 @@ export class Memory<A> {
 
   /** The state of a key. */
   state(name: Key.Name): State.State<A> {
-    return this.cells.get(name)?.current ?? State.empty
+    return this.cell(name)?.current ?? State.empty
+  }
+
+  private cell(name: Key.Name): Cell<A> | undefined {
+    if (this.last?.key === name) return this.last
+    const cell = this.cells.get(name)
+    if (cell !== undefined) this.last = cell
+    return cell
+  }
+
+  private drop(cell: Cell<A>): void {
+    this.cells.delete(cell.key)
+    if (this.last === cell) this.last = undefined
   }
 
   /** All cells, also while they change. */
@@ -145,23 +159,25 @@ export class Memory<A> {
 
   /**
    * Puts the state of a key: the one place where a cell changes. Then whatever no longer fits leaves. `weight` is that
-   * of a new entry.
+   * of a new entry. Answers the state before.
    */
-  put(name: Key.Name, next: State.State<A>, now: number, weight = 1): void {
-    let cell = this.cells.get(name)
+  put(name: Key.Name, next: State.State<A>, now: number, weight = 1): State.State<A> {
+    let cell = this.cell(name)
     if (cell === undefined) {
-      if (State.isEmpty(next)) return
+      if (State.isEmpty(next)) return State.empty
       cell = new Cell<A>(name)
       this.cells.set(name, cell)
+      this.last = cell
     }
     const before = cell.current
+    if (before === next) return before
     cell.current = next
     if (before.hold !== next.hold) this.held += (next.hold === undefined ? 0 : 1) - (before.hold === undefined ? 0 : 1)
     if (before.entry !== next.entry) this.replace(cell, before.entry, next.entry, weight)
     if (State.isEmpty(next)) {
-      this.cells.delete(name)
+      this.drop(cell)
       this.eviction.remove(cell)
-      return
+      return before
     }
     const remembers = next.entry !== undefined || next.failure !== undefined || next.hold !== undefined ||
       next.passUntil !== 0
@@ -170,6 +186,7 @@ export class Memory<A> {
       else this.eviction.remove(cell)
     }
     if (this.eviction.size > this.capacity || this.weight > this.weightLimit) this.shrink(now, cell)
+    return before
   }
 
   /** Calls the watcher when the entry of a key comes or goes, until the returned function is called. */
@@ -185,6 +202,7 @@ export class Memory<A> {
   /** Forgets everything, without a word to anybody. */
   close(): void {
     this.cells.clear()
+    this.last = undefined
     this.eviction.clear()
     this.tagged.clear()
     this.watchers.clear()
@@ -234,7 +252,7 @@ export class Memory<A> {
       const cell = this.eviction.evict(pinned, useless)
       if (cell === undefined) return
       const { entry, hold } = cell.current
-      this.cells.delete(cell.key)
+      this.drop(cell)
       cell.current = State.evicted(cell.current)
       if (hold !== undefined) this.held--
       this.weight -= cell.weight

@@ -2293,7 +2293,7 @@ describe("R18: events", () => {
       for (let i = 0; i < 100; i++) {
         yield* settle
       }
-      assert.isBelow(seen.length, 2000)
+      assert.isBelow(seen.length, 4000)
       assert.strictEqual(seen.at(-1)?.key, "k1999")
     }).pipe(within()))
 
@@ -2304,7 +2304,9 @@ describe("R18: events", () => {
       yield* cache.get("k")
       const replaced = vi.spyOn(String.prototype, "replace")
       yield* Effect.addFinalizer(() => Effect.sync(() => replaced.mockRestore()))
-      const written = () => replaced.mock.calls.filter(([pattern]) => String(pattern).includes("\\p{Cc}")).length
+      const written = () =>
+        replaced.mock.calls.filter(([pattern]) => pattern instanceof RegExp && pattern.source.includes("\\p{Cc}"))
+          .length
       const hits = Effect.forEach([1, 2, 3], () => cache.get("k"))
       yield* hits
       assert.strictEqual(written(), 0)
