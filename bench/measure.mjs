@@ -4,7 +4,7 @@ import { Effect } from "effect"
 export const median = (numbers) => quantile(numbers, 0.5)
 
 export const quantile = (numbers, share) => {
-  const sorted = Float64Array.from(numbers).sort()
+  const sorted = Float64Array.from(numbers).toSorted()
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
 }
 

@@ -1,5 +1,5 @@
 /** What the rest is measured by: no cache at all. */
-import { Effect, Exit } from "effect"
+import { Deferred, Effect, Exit } from "effect"
 
 /** @type {import("../contenders.mjs").Contender} */
 export const floor = {
@@ -54,5 +54,29 @@ export const fiberLoop = {
   open: ({ load }) => {
     const ready = Exit.succeed(load("ready"))
     return { read: () => ready, close: () => Effect.void }
+  }
+}
+
+/** @type {import("../contenders.mjs").Contender} */
+export const storedDeferred = {
+  name: "stored Deferred",
+  edge: "fiber",
+  config: "Deferred.await of one kept in a Map: what a reader in a fiber that waits costs by itself",
+  only: ["herd"],
+  open: ({ load }) => {
+    const map = new Map()
+    return {
+      read: (key) => {
+        let deferred = map.get(key)
+        if (deferred === undefined) {
+          const made = Deferred.makeUnsafe()
+          deferred = made
+          map.set(key, made)
+          load(key).then((value) => Deferred.doneUnsafe(made, Exit.succeed(value)))
+        }
+        return Deferred.await(deferred)
+      },
+      close: () => map.clear()
+    }
   }
 }
