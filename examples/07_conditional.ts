@@ -17,7 +17,7 @@ export const program = Effect.gen(function*() {
 
   const pages = yield* Swr.make({
     name: "pages",
-    lookup: (path: string, previous: Option.Option<Swr.Previous<typeof Page.Type>>) =>
+    lookup: (path: string, previous) =>
       Option.match(previous, {
         onNone: () => fetch(path),
         onSome: ({ value }) => Effect.map(fetchUnless(path, value.etag), Option.getOrElse(() => value))

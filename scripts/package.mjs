@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib"
 import { rolldown } from "rolldown"
 
 /** Bytes, minified and gzipped. The plan wants 8,000 of ours; until that is met, this keeps it from growing. */
-const bounds = { ours: 14_200, program: 45_000 }
+const bounds = { ours: 14_800, promise: 15_600, program: 45_000 }
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const work = mkdtempSync(join(tmpdir(), "effect-swr-"))
@@ -101,6 +101,9 @@ const weigh = async (what, input, external, bound) => {
   check(Number(zipped) <= bound / 1000, `${what}: ${size} (at most ${bound / 1000} kB)`)
 }
 
-write("ours.js", entries.map((entry, at) => `export * as entry${at} from "${entry}"`).join("\n"))
-await weigh("ours alone", "ours.js", [/^effect($|\/)/], bounds.ours)
+const ours = { "ours alone": manifest.name, "ours with the Promise face": `${manifest.name}/SwrPromise` }
+for (const [what, entry] of Object.entries(ours)) {
+  write("ours.js", `export * from "${manifest.name}"\nexport * as entry from "${entry}"`)
+  await weigh(what, "ours.js", [/^effect($|\/)/], entry === manifest.name ? bounds.ours : bounds.promise)
+}
 await weigh("a memory-only program with effect", "consumer.js", [], bounds.program)

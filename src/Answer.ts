@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, type Fiber, Option } from "effect"
+import { Duration, Effect, type Fiber, Inspectable, Option } from "effect"
 import * as Entry from "./Entry.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
@@ -46,8 +46,11 @@ export interface Snapshot<out A> {
  * @category models
  */
 export interface Answer<A, E = never, R = never> extends Snapshot<A> {
-  /** Writes a value through, as `set` does, and answers it. This answer stays as it is. */
-  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError>
+  /**
+   * Writes a value through, as `set` does, and answers it. This answer stays as it is. Needs what the load needs, since
+   * the services of a schema are among it.
+   */
+  readonly mutate: (value: A) => Effect.Effect<Answer<A, E, R>, Store.StoreError, R>
   /** A load that begins now. */
   readonly revalidate: Effect.Effect<Answer<A, E, R>, E, R>
 }
@@ -134,6 +137,17 @@ export class Given<A, E> implements Answer<A, E> {
   get servableFor() {
     return Duration.millis(Entry.left(this.entry, this.found.at, this.found.policy).servableFor)
   }
+  /** The evidence alone: an answer that is printed shows nothing of the cache it came from. */
+  toJSON() {
+    const { age, freshFor, reason, servableFor, source, status, value } = this
+    return { _id: "Answer", value, status, source, reason, age, freshFor, servableFor }
+  }
+  toString() {
+    return Inspectable.toStringUnknown(this.toJSON())
+  }
+  [Inspectable.NodeInspectSymbol]() {
+    return this.toJSON()
+  }
   get mutate() {
     const { found: { policy }, name, origin, request } = this
     return (value: A): Effect.Effect<Answer<A, E>, Store.StoreError> =>
@@ -143,7 +157,12 @@ export class Given<A, E> implements Answer<A, E> {
       )
   }
   get revalidate(): Effect.Effect<Answer<A, E>, E> {
-    const { name, origin, request } = this
-    return origin.revalidate(name, request, view(origin, request))
+    const { found: { policy }, name, origin, request } = this
+    // By the windows it was read with, as `mutate` is.
+    return origin.revalidate(
+      name,
+      request,
+      (name, entry, found) => new Given(origin, request, name, entry, { ...found, policy })
+    )
   }
 }

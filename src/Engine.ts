@@ -63,15 +63,18 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
   const context = yield* Effect.context<never>()
   const clock = Context.get(context, Clock.Clock)
   const random = Context.get(context, Random.Random)
-  const origin = clock.monotonicTimeNanosUnsafe()
+  // As numbers: they are exact to the millisecond for centuries, and half as dear.
+  const origin = Number(clock.monotonicTimeNanosUnsafe())
   const longest = Policy.millis("maxTimeToLive", options.maxTimeToLive ?? "1 day", 1)
   const grace = Policy.millis("shutdownGrace", options.shutdownGrace ?? 0)
   const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
-  const limits = { longest, defaults: Policy.parse(options.defaults ?? {}, longest) }
+  const given = options.defaults ?? {}
+  const defaults = Policy.isPolicy(given) ? Policy.clamp(given, longest) : Policy.parse(given, longest)
+  const limits = { longest, defaults }
   const host: Flight.Host = {
     clock,
     context,
-    now: () => Math.floor(Number(clock.monotonicTimeNanosUnsafe() - origin) / 1e6),
+    now: () => Math.floor((Number(clock.monotonicTimeNanosUnsafe()) - origin) / 1e6),
     random: () => random.nextDoubleUnsafe(),
     secret: options.secret,
     refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),

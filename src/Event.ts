@@ -66,7 +66,11 @@ export type LoadCause = "miss" | "refresh" | "revalidate"
  */
 export type DropReason = "forgotten" | "share" | "pass" | "keep" | "weight" | "encode"
 
-/** The log of a load that failed behind somebody's back. */
+/**
+ * The log of a load that failed behind somebody's back.
+ *
+ * @internal
+ */
 export const logFailure = (event: Extract<Event, { readonly _tag: "LoadFailed" }>): Effect.Effect<void> =>
   Effect.logWarning(`effect-swr: load failed, next try in ${event.retryIn} ms`, event.failure).pipe(
     Effect.annotateLogs({ cache: event.cache, key: event.key })

@@ -432,11 +432,11 @@ export class Namespace<A = unknown, E = unknown> {
 
   private fail(flight: Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
     const { host, memory } = this
-    const { name, job: { spec } } = flight
+    const { name, job: { policy, spec } } = flight
     const now = host.now()
     const state = memory.state(name)
     this.counters.failures++
-    const isAnswer = !Job.isOutage(spec.policy, cause, true)
+    const isAnswer = !Job.isOutage(policy, cause, true)
     const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
     const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
     // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
@@ -457,7 +457,10 @@ export class Namespace<A = unknown, E = unknown> {
       State.failed(state, flight, now, {
         retryAt: now + retryIn,
         isAnswer,
-        failure: spec.failureTimeToLive > 0 ? { cause, until: now + spec.failureTimeToLive } : undefined
+        // An interruption says nothing of the origin.
+        failure: spec.failureTimeToLive > 0 && !Cause.hasInterruptsOnly(cause)
+          ? { cause, until: now + spec.failureTimeToLive }
+          : undefined
       }),
       now
     )

@@ -39,7 +39,8 @@ export interface Stats extends Flight.Counters {
  */
 export interface Progress<out K, out E> {
   readonly key: K
-  readonly result: Result.Result<void, E>
+  /** How its read ended: a failure, and a defect too, is told and harms no other key. */
+  readonly exit: Exit.Exit<void, E>
   readonly done: number
   readonly total: number
 }
@@ -148,7 +149,7 @@ export class Handle {
     const { key, lookup, lookupMany, memory, name } = opening
     const nameOf = Key.nameOf(name, host.secret)
     this.longest = limits.longest
-    this.spec = opening.spec(limits)
+    this.spec = served(opening.spec(limits), opening.context)
     this.context = opening.context
     this.nameOf = key === undefined ? (k) => nameOf(k as Key.Key) : (k) => nameOf(key(k))
     this.instance = new Core.Instance(
@@ -185,14 +186,29 @@ export class Handle {
     return policy
   }
 
-  job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
+  /** What needs no fiber. */
+  fresh(reading: Reading): Exit.Success<unknown> | undefined {
+    return this.instance.fresh(this.nameOf(reading.key), this.policy(reading.reader), reading)
+  }
+
+  job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>, reader?: object): Job.Job {
     return {
       key,
+      policy: this.policy(reader),
       spec: this.spec,
       lookup: (previous) => this.lookup(key, previous),
       context: this.context ?? fiber.context,
       span: Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
     }
+  }
+}
+
+// What `make` was run with serves its schema too, also in `set` and `mutate`, whose callers have none of it.
+const served = (spec: Job.Spec, context: Context.Context<never> | undefined): Job.Spec => {
+  const { codec } = spec
+  return context === undefined || codec === undefined ? spec : {
+    ...spec,
+    codec: { ...codec, roundTrip: (value) => Effect.provideContext(codec.roundTrip(value), context) }
   }
 }
 
@@ -223,7 +239,7 @@ export abstract class Reading {
     return this.handle.spec
   }
   job(fiber: Fiber.Fiber<unknown, unknown>) {
-    return this.handle.job(this.key, fiber)
+    return this.handle.job(this.key, fiber, this.reader)
   }
   abstract view(...found: Parameters<Answer.View<unknown, unknown, unknown>>): unknown
 }
@@ -259,13 +275,21 @@ export const table = (handle: Handle): Table<never> => {
     invalidate: (key, options) => act(() => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
     invalidateMany: (keys, options) =>
       act(() => {
-        for (const key of keys) instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")
+        // All are named before the first goes: a key that is refused leaves the others as they are.
+        const names = Array.from(keys, handle.nameOf)
+        for (const name of names) instance.invalidate(name, options?.mode ?? "hard")
       }),
     invalidateTag: (tag) => act(() => instance.invalidateTag(tag)),
     clear: act(() => instance.clear()),
     stats: Effect.sync(() => instance.stats)
   }
 }
+
+// Beside the instances and not in them: who prints one sees nothing of what it keeps.
+const handles = /*#__PURE__*/ new WeakMap<object, Handle>()
+
+/** The handle of what {@link typed} made. */
+export const of = (instance: object): Handle | undefined => handles.get(instance)
 
 /** The cache with a lookup; the entrances say of which types. */
 export const typed = (handle: Handle): Instance<unknown, unknown, unknown, object> => {
@@ -275,11 +299,11 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
   const many = <B>(
     keys: Iterable<unknown>,
     reader: object | undefined,
-    request: (key: unknown) => Answer.Request<unknown, unknown, B>
+    request: (key: unknown, reader: object | undefined) => Answer.Request<unknown, unknown, B>
   ): Effect.Effect<ReadonlyArray<Exit.Exit<B, unknown>>> =>
     Effect.suspend(() => {
       const names = Array.from(keys, (key) => [handle.nameOf(key), key] as const)
-      const requests = new Map(names.map(([name, key]) => [name, request(key)]))
+      const requests = new Map(names.map(([name, key]) => [name, request(key, reader)]))
       return Effect.map(
         instance.readMany(requests, handle.policy(reader), handle.batch),
         (exits) => names.map(([name]) => exits.get(name) ?? Exit.interrupt())
@@ -313,16 +337,18 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
     warm: (keys, options) =>
       Stream.suspend(() => {
         const all = Array.from(keys)
+        const concurrency = Options.count("concurrency", options?.concurrency ?? 10, 1)
         let done = 0
         return Stream.fromIterable(all).pipe(Stream.mapEffect((key) =>
-          Effect.map(Effect.result(Effect.asVoid(self.get(key))), (result) => ({
+          Effect.map(Effect.exit(Effect.asVoid(self.get(key))), (exit) => ({
             key,
-            result,
+            exit,
             done: ++done,
             total: all.length
-          })), { concurrency: options?.concurrency ?? 10, unordered: true }))
+          })), { concurrency, unordered: true }))
       })
   }
+  handles.set(self, handle)
   return self
 }
 

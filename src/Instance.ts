@@ -65,22 +65,30 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return { status: "fresh", source: "lookup", reason: undefined, at: this.host.now(), policy }
   }
 
-  /** **read.** A fresh hit ends here: one look at the table and the clock, nothing else. */
+  /** A fresh hit: one look at the table and the clock, nothing else. */
+  fresh<B>(
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    request: Answer.Request<A, E, B>
+  ): Exit.Success<B> | undefined {
+    const cell = this.memory.find(name)
+    const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
+    if (cell === undefined || entry === undefined || entry.terms.schema !== request.spec.terms.schema) return undefined
+    const at = this.host.now()
+    if (Entry.status(entry, at, policy) !== "fresh") return undefined
+    this.memory.visit(cell)
+    return Exit.succeed(this.hit(name, entry, at, policy, request)) as Exit.Success<B>
+  }
+
+  /** **read.** */
   read<B>(
     fiber: Fiber.Fiber<unknown, unknown>,
     name: Key.Name,
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>
   ): Effect.Effect<B, E> {
-    const cell = this.memory.find(name)
-    const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
-    if (cell !== undefined && entry !== undefined && entry.terms.schema === request.spec.terms.schema) {
-      const at = this.host.now()
-      if (Entry.status(entry, at, policy) === "fresh") {
-        this.memory.visit(cell)
-        return Exit.succeed(this.hit(name, entry, at, policy, request))
-      }
-    }
+    const hit = this.fresh(name, policy, request)
+    if (hit !== undefined) return hit
     const seen = this.glance(fiber, name, policy, request, undefined)
     return Exit.isExit(seen)
       ? seen
@@ -182,7 +190,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const entry = landed === undefined || (Job.isOutage(policy, landed.cause, false) && !this.host.closed)
         ? State.fallback(state, at, policy)
         : undefined
-      if (entry === undefined) return landed === undefined ? again() : Effect.failCause(landed.cause)
+      if (entry === undefined) {
+        return landed === undefined
+          ? again()
+          : Effect.failCause(this.told(name, request.spec, landed.cause))
+      }
       const reason = landed === undefined ? "timeout" : "error"
       return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
     }
@@ -223,7 +235,9 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       )
     }
     // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
-    if (decision === "fail") return Exit.failCause(state.failure?.cause as Cause.Cause<E>)
+    if (decision === "fail") {
+      return Exit.failCause(this.told(name, request.spec, state.failure?.cause as Cause.Cause<E>))
+    }
     if (seen === undefined) {
       if (decision === "join") namespace.counters.joined++
       else namespace.counters.misses++
@@ -232,6 +246,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       }
     }
     return { decision, state, status, at }
+  }
+
+  private told(name: Key.Name, spec: Job.Spec<A, E>, cause: Cause.Cause<E>): Cause.Cause<E> {
+    return Job.told(spec, cause, this.namespace.about(name))
   }
 
   private refresh(
@@ -296,7 +314,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
    * The state of a key whose value fits the schema of the reader. A value kept under another schema object is looked at
    * once: it is bound to this one, or it is a miss.
    */
-  private fitting(name: Key.Name, spec: Job.Spec<A, E>): State.State<A> {
+  private fitting(name: Key.Name, spec: Job.Spec<A, E>, isLook = false): State.State<A> {
     const state = this.memory.state(name)
     const entry = state.entry
     if (entry === undefined || spec.terms.schema === undefined || entry.terms.schema === spec.terms.schema) return state
@@ -306,6 +324,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (this.host.listeners.size > 0) {
         this.host.publish({ _tag: "DecodeFailed", ...this.namespace.about(name), error: "another schema's value" })
       }
+      // Who only looks takes nothing from those whose value it is.
+      if (isLook) return State.empty
       this.namespace.apply(name, State.voided(state))
     }
     return this.memory.state(name)
@@ -349,7 +369,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const policy = request.spec.policy
     const waited = Flight.wait(this.namespace, flight, fiber, restore(flight.done), () => false)
     return Effect.flatMap(waited, (landed) => {
-      if (Exit.isFailure(landed)) return Effect.failCause(landed.cause)
+      if (Exit.isFailure(landed)) return Effect.failCause(this.told(name, request.spec, landed.cause))
       const { entry, noted, pass } = landed.value
       if ((pass && !isStarter) || (noted !== 0 && joinedAt >= noted)) {
         return this.reload(fiber, restore, name, request, view)
@@ -509,7 +529,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   /** What memory has, expired entries too; loads nothing, counts nothing. */
   peek<B>(name: Key.Name, request: Answer.Request<A, E, B>): Option.Option<B> {
     const policy = request.spec.policy
-    const state = this.fitting(name, request.spec)
+    const state = this.fitting(name, request.spec, true)
     const at = this.host.now()
     if (state.entry === undefined || Entry.isDead(state.entry, at)) return Option.none()
     const status = Entry.status(state.entry, at, policy)

@@ -82,6 +82,8 @@ export interface Spec<A = unknown, E = unknown> {
 export interface Job<A = unknown, E = unknown> {
   readonly key: unknown
   readonly spec: Spec<A, E>
+  /** Of the reader that asked: his `when` decides whether a failure voids the entry. */
+  readonly policy: Policy.Policy<E>
   readonly lookup: (previous: Option.Option<Previous<A>>) => Effect.Effect<A, E>
   readonly context: Context.Context<never>
   /** The span of the reader that asked. */
@@ -113,6 +115,19 @@ export const isOutage = <E>(policy: Policy.Policy<E>, cause: Cause.Cause<E>, oth
   const error = Cause.findErrorOption(cause)
   return when === undefined || Option.isNone(error) || error.value instanceof LoadTimeout ||
     Result.getOrElse(Result.try(() => when(error.value)), () => otherwise)
+}
+
+/** A load's failure as this reader's options name its limit: an error where they do, else a defect. */
+export const told = <E>(
+  spec: { readonly named: boolean },
+  cause: Cause.Cause<E>,
+  about: { readonly cache: string; readonly key: string }
+): Cause.Cause<E> => {
+  const [reason] = cause.reasons
+  const ended = reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : undefined
+  if (!(ended instanceof LoadTimeout) || ended.cache !== about.cache || ended.key !== about.key) return cause
+  // The types say LoadTimeout where the options name the limit.
+  return spec.named ? Cause.fail(ended as E) : Cause.die(ended)
 }
 
 /**

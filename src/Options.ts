@@ -17,7 +17,17 @@ import * as Policy from "./Policy.ts"
  * @category models
  */
 export type Reader<E, P = undefined> = P extends Policy.Strict ? Policy.Strict
-  : Policy.Windows<E> | Policy.Policy<E>
+  : Policy.Windows<E> & NoPolicy | Policy.Policy<E>
+
+/**
+ * Windows alone: a policy has all of them, and would pass for windows with its `when` unchecked.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NoPolicy {
+  readonly when?: never
+}
 
 /**
  * Options of a load, which belong to who starts it.
@@ -53,7 +63,9 @@ export interface Load<in out A, in out K, out H> {
  */
 export type Windows<E, P> =
   & { readonly policy?: P }
-  & ([P] extends [undefined] ? Policy.Windows<E> : { readonly [K in keyof Policy.Windows<E>]?: undefined })
+  & NoPolicy
+  & Policy.Windows<E>
+  & ([P] extends [undefined] ? unknown : { readonly [K in keyof Policy.Windows<E>]?: undefined })
 
 /**
  * The type of a kept value: the schema's, or what the lookup answers.
@@ -120,7 +132,10 @@ export type Naming<K> = [K] extends [string | number] ? { readonly key?: ((key: 
  */
 export type Lookup<K, A, E, R, Known> =
   | {
-    /** `previous` is the entry that was known when the load began, for conditional requests. */
+    /**
+     * `previous` is the entry that was known when the load began, for conditional requests: of the schema's type, else
+     * `unknown` until you annotate it. A lookup that takes it stands before `key`, `keep` and `weight`, to be inferred.
+     */
     readonly lookup: (key: K, previous: Option.Option<Job.Previous<Known>>) => Effect.Effect<A, E, R>
     readonly lookupMany?: ((keys: ReadonlyArray<K>) => Effect.Effect<ReadonlyMap<K, A>, E, R>) | undefined
   }
@@ -150,7 +165,7 @@ export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, lo
     hardTimeout: load.hardTimeout === undefined ? MINUTE : Policy.millis("hardTimeout", load.hardTimeout, 1),
     named: load.hardTimeout !== undefined,
     backoff: Policy.backoff(load.backoff),
-    failureTimeToLive: Policy.millis("failureTimeToLive", load.failureTimeToLive ?? 0),
+    failureTimeToLive: Math.min(Policy.millis("failureTimeToLive", load.failureTimeToLive ?? 0), longest),
     keep: load.keep
   }
 }

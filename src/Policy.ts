@@ -45,7 +45,11 @@ const show = (value: unknown): string =>
     ? JSON.stringify(value)
     : String(value)
 
-/** Throws; the entrances evaluate options inside an effect, where that is a defect. */
+/**
+ * Throws; the entrances evaluate options inside an effect, where that is a defect.
+ *
+ * @internal
+ */
 export const refuse = (option: string, value: unknown, allowed: string): never => {
   throw new InvalidPolicy({ option, value, allowed })
 }
@@ -132,7 +136,11 @@ const numbersOf = (input: unknown): ReadonlyArray<unknown> =>
     ? Object.values(input).filter((part) => part !== undefined)
     : []
 
-/** Milliseconds, floored. Checked as written: `Duration` reads NaN as zero. */
+/**
+ * Milliseconds, floored. Checked as written: `Duration` reads NaN as zero.
+ *
+ * @internal
+ */
 export const millis = (option: string, input: Duration.Input, least = 0): number => {
   const allowed = `a finite duration of at least ${least} ms`
   if (!numbersOf(input).every(Number.isFinite)) refuse(option, input, allowed)
@@ -148,16 +156,24 @@ const unit = (option: string, value: number): number =>
 const errorWindow = <E>(input: Exclude<Windows<E>["staleIfError"], undefined>) =>
   typeof input === "object" && input !== null && "window" in input ? input : { window: input, when: undefined }
 
-/** Each window by itself, clamped to `longest`; their order is not judged. Throws {@link InvalidPolicy}. */
+/**
+ * Each window by itself, clamped to `longest`; their order is not judged. Throws {@link InvalidPolicy}.
+ *
+ * @internal
+ */
 export const parse = <E>(windows: Windows<E>, longest: number): Partial<Policy<E>> => {
   const read = (option: "freshFor" | "maxAge" | "softTimeout", least: number) => {
     const input = windows[option]
     return input === undefined ? {} : { [option]: Math.min(millis(option, input, least), longest) }
   }
   const error = windows.staleIfError === undefined ? undefined : errorWindow(windows.staleIfError)
+  const life: Partial<Pick<Policy, "freshFor" | "maxAge">> = { ...read("freshFor", 0), ...read("maxAge", 1) }
+  const { freshFor, maxAge } = life
+  if (freshFor !== undefined && maxAge !== undefined && freshFor > maxAge) {
+    refuse("freshFor", windows.freshFor, `at most maxAge (${maxAge} ms)`)
+  }
   return {
-    ...read("freshFor", 0),
-    ...read("maxAge", 1),
+    ...life,
     ...read("softTimeout", 0),
     ...error && { staleIfError: Math.min(millis("staleIfError", error.window), longest), when: error.when },
     ...windows.jitter !== undefined && { jitter: unit("jitter", windows.jitter) }
@@ -167,6 +183,8 @@ export const parse = <E>(windows: Windows<E>, longest: number): Partial<Policy<E
 /**
  * Lays windows over a base; throws {@link InvalidPolicy}. The order is judged on what was written, after clamping: what
  * is inherited is tightened rather than refused.
+ *
+ * @internal
  */
 export const decode = <E>(windows: Windows<E>, base: Partial<Policy<E>>, longest: number): Policy<E> => {
   if (base.strict) {
@@ -263,11 +281,16 @@ const attempt = <A>(evaluate: () => A): Result.Result<A, InvalidPolicy> =>
  * import { Effect } from "effect"
  * import { Policy, Swr } from "effect-swr"
  *
- * const roles = Swr.make({
- *   name: "roles",
- *   lookup: (user: string) => Effect.succeed([`${user}:admin`]),
- *   policy: Policy.strict("5 seconds")
+ * const program = Effect.gen(function*() {
+ *   const roles = yield* Swr.make({
+ *     name: "roles",
+ *     lookup: (user: string) => Effect.succeed(user === "ann" ? ["admin"] : []),
+ *     policy: Policy.strict("5 seconds") // a stale window beside it does not compile
+ *   })
+ *   return yield* roles.get("ann")
  * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // [ 'admin' ]
  * ```
  *
  * @since 0.1.0
@@ -279,12 +302,25 @@ export const strict = (maxAge: Duration.Input, options?: { readonly jitter?: num
 }
 
 /**
+ * Whether something is a decoded policy, and not just windows.
+ *
+ * @example
+ * ```ts
+ * import { Policy } from "effect-swr"
+ *
+ * console.log(Policy.isPolicy(Policy.strict("5 seconds")), Policy.isPolicy({ freshFor: "5 seconds" })) // true false
+ * ```
+ *
  * @since 0.1.0
  * @category guards
  */
 export const isPolicy = (u: unknown): u is Policy => typeof u === "object" && u !== null && TypeId in u
 
-/** Clamps each window, by itself; what is in order stays so. */
+/**
+ * Clamps each window, by itself; what is in order stays so.
+ *
+ * @internal
+ */
 export const clamp = <E>(policy: Policy<E>, longest: number): Policy<E> => ({
   ...policy,
   freshFor: Math.min(policy.freshFor, longest),
@@ -292,7 +328,11 @@ export const clamp = <E>(policy: Policy<E>, longest: number): Policy<E> => ({
   staleIfError: Math.min(policy.staleIfError, longest)
 })
 
-/** The bounds of an entry: its writer's life, tightened by the entry's own windows. */
+/**
+ * The bounds of an entry: its writer's life, tightened by the entry's own windows.
+ *
+ * @internal
+ */
 export const bounds = (
   policy: Policy<never>,
   own: { readonly [K in "freshFor" | "maxAge" | "staleIfError"]?: Duration.Input | undefined } = {}
@@ -313,20 +353,32 @@ export const bounds = (
   }
 }
 
-/** The age at which a reader finds the value no longer fresh. `marked` is -1 for an entry that was never marked. */
+/**
+ * The age at which a reader finds the value no longer fresh. `marked` is -1 for an entry that was never marked.
+ *
+ * @internal
+ */
 export const freshUntil = (policy: Policy<never>, bounds: Bounds, jitter: number, marked: number): number => {
   const least = Math.min(policy.freshFor, bounds.freshFor, expiredFrom(policy, bounds, jitter))
   if (marked >= 0 && (policy.strict || marked < least)) return policy.strict ? 0 : shorten(marked, policy, jitter)
   return policy.strict ? least : shorten(least, policy, jitter)
 }
 
-/** The age at which a reader finds the value expired. */
+/**
+ * The age at which a reader finds the value expired.
+ *
+ * @internal
+ */
 export const expiredFrom = (policy: Policy<never>, bounds: Bounds, jitter: number): number => {
   const least = Math.min(policy.maxAge, bounds.maxAge, bounds.life)
   return policy.strict ? shorten(Math.min(least, bounds.freshFor), policy, jitter) : least
 }
 
-/** The age at which the value may no longer stand in for a failing lookup; 0 where it never may. */
+/**
+ * The age at which the value may no longer stand in for a failing lookup; 0 where it never may.
+ *
+ * @internal
+ */
 export const fallbackUntil = (policy: Policy<never>, bounds: Bounds, jitter: number, marked: number): number => {
   const window = Math.min(policy.staleIfError, bounds.staleIfError)
   return window === 0 ? 0 : Math.min(freshUntil(policy, bounds, jitter, marked) + window, bounds.life)
@@ -338,8 +390,7 @@ const shorten = (age: number, policy: Policy<never>, jitter: number): number =>
 /**
  * What a reader finds at an age. To a strict reader a marked entry is expired.
  *
- * @since 0.1.0
- * @category combinators
+ * @internal
  */
 export const status = (
   policy: Policy<never>,
@@ -365,7 +416,11 @@ export interface Backoff {
   readonly to: number
 }
 
-/** Default `{ from: "1 second", to: "1 minute" }`. */
+/**
+ * Default `{ from: "1 second", to: "1 minute" }`.
+ *
+ * @internal
+ */
 export const backoff = (options?: {
   readonly from?: Duration.Input | undefined
   readonly to?: Duration.Input | undefined
@@ -378,6 +433,8 @@ export const backoff = (options?: {
 /**
  * Milliseconds until the next try: never less than `from`, never more than `to`, and in between anywhere up to `from`
  * doubled per failure ("full jitter", so that a fleet's tries spread).
+ *
+ * @internal
  */
 export const delay = (backoff: Backoff, failures: number, random: number): number =>
   backoff.from + Math.floor(random * (Math.min(backoff.to, backoff.from * 2 ** failures) - backoff.from))

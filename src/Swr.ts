@@ -38,16 +38,36 @@ const TypeId = "~effect-swr/Swr/Cache"
 /**
  * The cache of a program: the instance over string keys that {@link swr} uses, and the owner of all that are made.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Swr } from "effect-swr"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Swr.swr("greeting", Effect.succeed("hello"))
+ *   const cache = yield* Swr.Cache
+ *   yield* cache.invalidate("greeting")
+ *   return yield* cache.has("greeting")
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // false
+ * ```
+ *
  * @since 0.1.0
  * @category services
  */
 export class Cache extends Context.Service<Cache, Cache.Service>()("effect-swr/Swr/Cache") {}
 
 /**
+ * The type of the service.
+ *
  * @since 0.1.0
+ * @category models
  */
 export declare namespace Cache {
   /**
+   * What can be done without a lookup, and what happens in every cache.
+   *
    * @since 0.1.0
    * @category models
    */
@@ -111,6 +131,21 @@ export const layer = (options: Engine.LayerOptions = {}): Layer.Layer<Cache> => 
 /**
  * The same, its options from `Config`. Options that can't be honoured are an error here, and not a defect: they come
  * from outside.
+ *
+ * @example
+ * ```ts
+ * import { Config, ConfigProvider, Effect, Layer } from "effect"
+ * import { Swr } from "effect-swr"
+ *
+ * const layer = Swr.layerConfig({ capacity: Config.Int("CACHE_CAPACITY") }).pipe(
+ *   Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ CACHE_CAPACITY: 0 })))
+ * )
+ *
+ * const program = Effect.flip(Effect.provide(Swr.cacheGet("greeting"), layer))
+ *
+ * Effect.runPromise(program).then((error) => console.log(error.message))
+ * // capacity: got 0, allowed is a whole number from 1 up
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -188,7 +223,12 @@ export const swr = <
     const spec = specOf(engine, engine.swr, options)
     const name = engine.swr.nameOf(key)
     // What the types above say is what the reader's fiber has.
-    return engine.swr.instance.read(fiber, name, spec.policy, new Call(engine.swr, key, spec, lookup as never)) as never
+    return engine.swr.instance.read(
+      fiber,
+      name,
+      spec.policy,
+      new Call(engine.swr, key, spec, lookup as never)
+    ) as never
   })
 
 const specOf = (engine: Engine.Engine, handle: Handle.Handle, options: object | undefined): Job.Spec => {
@@ -215,7 +255,7 @@ class Call implements Answer.Request<unknown, unknown, unknown> {
     this.lookup = lookup
   }
   job(fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
-    return { ...this.handle.job(this.key, fiber), spec: this.spec, lookup: () => this.lookup }
+    return { ...this.handle.job(this.key, fiber), spec: this.spec, policy: this.spec.policy, lookup: () => this.lookup }
   }
   view: Answer.View<unknown, unknown, unknown> = (name, entry, found) =>
     new Answer.Given(this.handle.instance, this, name, entry, found)
@@ -227,14 +267,14 @@ class Call implements Answer.Request<unknown, unknown, unknown> {
  * @since 0.1.0
  * @category models
  */
-export type MakeOptions<K, A, E, R, S, H, P> =
+export type MakeOptions<K, A, E, R, S, H, P, Known = A> =
   & {
     /** Of the cache, one per layer; part of every stored key. */
     readonly name: string
     /** Of the values. Each load is encoded and decoded once, so that readers get the same on a miss and on a hit. */
     readonly schema?: S | undefined
   }
-  & ServiceOptions<K, A, E, R, S, H, P>
+  & ServiceOptions<K, A, E, R, S, H, P, Known>
 
 /**
  * Options of {@link Service}.
@@ -242,9 +282,9 @@ export type MakeOptions<K, A, E, R, S, H, P> =
  * @since 0.1.0
  * @category models
  */
-export type ServiceOptions<K, A, E, R, S, H, P> =
+export type ServiceOptions<K, A, E, R, S, H, P, Known = A> =
   & { readonly schema?: S | undefined }
-  & Options.Lookup<K, A, E, R, Options.Value<S, A>>
+  & Options.Lookup<K, A, E, R, Options.Value<S, Known>>
   & Options.Windows<E, P>
   & ([P] extends [undefined] ? { readonly freshFor: Duration.Input } : unknown)
   & Options.Load<Options.Value<S, A>, NoInfer<K>, H>
@@ -279,15 +319,17 @@ export type ServiceOptions<K, A, E, R, S, H, P> =
  * @category entrances
  */
 export const make = <
-  K,
-  A extends Options.Fitting<S>,
+  A extends Options.Fitting<S> & Known,
   E,
   R,
+  // What K is until it is inferred: with `unknown` a `key` would be missing. The same in `Service`.
+  K = string,
+  Known = unknown,
   S extends Schema.Constraint | undefined = undefined,
   H extends Duration.Input | undefined = undefined,
   P extends Policy.Policy<E> | undefined = undefined
 >(
-  options: MakeOptions<K, A, E, R, S, H, P>
+  options: MakeOptions<K, A, E, R, S, H, P, Known>
 ): Effect.Effect<
   Handle.Instance<K, Options.Value<S, A>, E | Options.Timeout<H>, Options.Reader<E, P>>,
   never,
@@ -316,7 +358,8 @@ const open = (
   engine.open({
     name,
     options,
-    spec: (limits) => Options.spec(options, limits.defaults, limits.longest),
+    // Nothing lies over a strict policy: a cache that gives windows has its own.
+    spec: (limits) => Options.spec(options, limits.defaults.strict ? {} : limits.defaults, limits.longest),
     memory: options,
     key: options.key,
     lookup: options.lookup,
@@ -350,14 +393,15 @@ const open = (
 export const Service = <Self>() =>
 <
   const Id extends string,
-  K,
-  A extends Options.Fitting<S>,
+  A extends Options.Fitting<S> & Known,
   E,
   R,
+  K = string,
+  Known = unknown,
   S extends Schema.Constraint | undefined = undefined,
   H extends Duration.Input | undefined = undefined,
   P extends Policy.Policy<E> | undefined = undefined
->(id: Id, options: ServiceOptions<K, A, E, R, S, H, P>): ServiceClass<
+>(id: Id, options: ServiceOptions<K, A, E, R, S, H, P, Known>): ServiceClass<
   Self,
   Id,
   Handle.Instance<K, Options.Value<S, A>, E | Options.Timeout<H>, Options.Reader<E, P>>,
@@ -368,7 +412,7 @@ export const Service = <Self>() =>
     Self,
     Handle.Instance<K, Options.Value<S, A>, E | Options.Timeout<H>, Options.Reader<E, P>>
   >()(id) {
-    static readonly layer = Layer.effect(this, make<K, A, E, R, S, H, P>(named))
+    static readonly layer = Layer.effect(this, make<A, E, R, K, Known, S, H, P>(named))
   }
 }
 
@@ -438,7 +482,7 @@ export const fn = <
   P extends Policy.Policy<Failure> | undefined = undefined,
   Known = unknown
 >(name: string, options: FnOptions<ReadonlyArray<unknown>, Known, Failure, S, H, P>) =>
-<Args extends ReadonlyArray<unknown>, A extends Options.Fitting<S>, E extends Failure, R>(
+<Args extends ReadonlyArray<unknown>, A extends Options.Fitting<S> & Known, E extends Failure, R>(
   f: (...args: Args) => Effect.Effect<A, E, R>,
   ...naming: Args extends ReadonlyArray<Key.Part> ? [key?: (...args: Args) => Key.Key]
     : [key: (...args: Args) => Key.Key]
@@ -467,6 +511,21 @@ export const fn = <
 /**
  * Reads a plain value; `none` where there is none, or none that fits the schema. Loads nothing.
  *
+ * @example
+ * ```ts
+ * import { Effect, Option, Schema } from "effect"
+ * import { Swr } from "effect-swr"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Swr.cacheSet("visits", 7)
+ *   const visits = yield* Swr.cacheGet("visits", { schema: Schema.Finite })
+ *   const text = yield* Swr.cacheGet("visits", { schema: Schema.String })
+ *   return [Option.getOrNull(visits), Option.getOrNull(text)]
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // [ 7, null ]
+ * ```
+ *
  * @since 0.1.0
  * @category entrances
  */
@@ -492,6 +551,19 @@ export const cacheGet = <S extends Schema.Constraint | undefined = undefined>(
 /**
  * Writes a plain value, for `timeToLive` (at least 1 ms, default 1 day). Its keys are never those of {@link swr}.
  *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { Swr } from "effect-swr"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Swr.cacheSet("code", "1234", { timeToLive: "5 minutes" })
+ *   return Option.getOrNull(yield* Swr.cacheGet("code"))
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // 1234
+ * ```
+ *
  * @since 0.1.0
  * @category entrances
  */
@@ -509,6 +581,20 @@ export const cacheSet = <S extends Schema.Constraint | undefined = undefined>(
 
 /**
  * Removes a plain value.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { Swr } from "effect-swr"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Swr.cacheSet("code", "1234")
+ *   yield* Swr.cacheRemove("code")
+ *   return Option.isSome(yield* Swr.cacheGet("code"))
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // false
+ * ```
  *
  * @since 0.1.0
  * @category entrances

@@ -1,4 +1,6 @@
 /**
+ * The public rooms under their names.
+ *
  * @since 0.1.0
  */
 

@@ -15,7 +15,7 @@ import {
   Schema,
   Stream
 } from "effect"
-import { type Event, Swr } from "effect-swr"
+import { type Event, Policy, Swr } from "effect-swr"
 import { TestClock } from "effect/testing"
 import {
   collect,
@@ -2669,10 +2669,34 @@ describe("changes, warm, has, stats, names", () => {
       yield* settle
       assert.deepStrictEqual(seen.map(({ done, total }) => [done, total]), [[1, 5], [2, 5], [3, 5], [4, 5], [5, 5]])
       assert.sameDeepMembers(
-        seen.map(({ key, result }) => [key, Result.isSuccess(result)]),
+        seen.map(({ exit, key }) => [key, Exit.isSuccess(exit)]),
         [["a", false], ["b", true], ["c", true], ["d", true], ["have", true]]
       )
       assert.isTrue(yield* cache.has("d"))
+    }).pipe(within()))
+
+  it.effect("warm: a lookup that dies is told, and harms no other key; a concurrency that is none is refused", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({
+        name: "c",
+        lookup: (key: string) => key === "bad" ? Effect.die("bug") : Effect.succeed(key),
+        ...stale
+      })
+      const told = yield* Stream.runCollect(cache.warm(["bad", "good"], { concurrency: 1 }))
+      assert.deepStrictEqual(told.map(({ exit }) => Exit.isSuccess(exit)), [false, true])
+      assert.strictEqual(defect(told[0]?.exit ?? Exit.void), "bug")
+      for (const concurrency of [Number.NaN, 0, 1.5]) {
+        const exit = yield* Effect.exit(Stream.runDrain(cache.warm(["good"], { concurrency })))
+        assert.instanceOf(defect(exit), Policy.InvalidPolicy)
+      }
+    }).pipe(within()))
+
+  it.effect("invalidateMany: a key that is refused leaves the others as they are", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: (n: number) => Effect.succeed(n), ...stale })
+      yield* cache.get(1)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(cache.invalidateMany([1, Number.NaN]))))
+      assert.isTrue(yield* cache.has(1))
     }).pipe(within()))
 
   it.effect("has: fresh or stale in memory; peek: expired ones too; neither loads nor counts", () =>

@@ -23,6 +23,7 @@ const house: Record<string, string> = {
   Handle: "Answer, Instance, Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Options, Policy, type Flight, type Job, type Event",
   Swr: "*",
+  SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   index: "*"
 }
 
@@ -87,6 +88,27 @@ const rooms = files.filter((file) => file.endsWith(".ts")).map((file): Room => {
   const code = withoutComments(text)
   return { name: file.replace(/\.ts$/, ""), text, code: withoutStrings(code), imports: importsOf(code) }
 })
+
+interface Export {
+  readonly name: string
+  readonly kind: string
+  readonly doc: string
+}
+
+const declared =
+  /(?:(\/\*\*(?:(?!\*\/)[^])*\*\/)\n *|^ *)export (?:declare )?(const|class|function|interface|type|namespace) (\w+)/gm
+const passedOn = /^export (?:type )?\{([^}]*)\} from "\.\/(\w+)\.ts"/gm
+
+/** What a room declares, and what it passes on of others. */
+const exportsOf = (name: string): ReadonlyArray<Export> => {
+  const text = rooms.find((room) => room.name === name)?.text ?? ""
+  return [
+    ...Array.from(text.matchAll(declared), ([, doc = "", kind = "", name = ""]) => ({ name, kind, doc })),
+    ...Array.from(text.matchAll(passedOn)).flatMap(([, names = "", from = ""]) =>
+      exportsOf(from).filter(({ name }) => names.replace(/\btype\s/g, "").split(/[\s,]+/).includes(name))
+    )
+  ]
+}
 
 /** What is wrong, in one list, so that a failure names every place at once. */
 const wrong = (complaints: (room: Room) => Iterable<string>): ReadonlyArray<string> =>
@@ -164,6 +186,36 @@ describe("the rooms", () => {
         )
         : []
     )).toEqual([])
+  })
+})
+
+describe("what users can import", () => {
+  const shown = Object.keys(JSON.parse(readFileSync("package.json", "utf8")).exports).flatMap((path) =>
+    rooms.some(({ name }) => path === `./${name}`) ? exportsOf(path.slice(2)) : []
+  ).filter(({ doc }) => !doc.includes("@internal"))
+  const without = (right: (shown: Export) => boolean) => shown.filter((shown) => !right(shown)).map(({ name }) => name)
+
+  it("is found", () => {
+    expect(shown.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["make", "Event", "StoreError", "LoadTimeout"])
+    )
+  })
+
+  it("begins its doc comment with a sentence", () => {
+    expect(without(({ doc }) => /^\/\*\*\s+\* ["`A-Z](?:(?!\n \*\n| \* @)[^])*\.\s/.test(doc))).toEqual([])
+  })
+
+  it("says since when it is there, and under what it is filed", () => {
+    expect(without(({ doc }) => /@since \d+\.\d+\.\d+\n/.test(doc) && /@category [a-z]+\n/.test(doc))).toEqual([])
+  })
+
+  it("has an example where it is called; test/docs.test.ts runs it", () => {
+    expect(
+      without(({ doc, kind }) =>
+        !["const", "class", "function"].includes(kind) || doc.includes("@category errors") ||
+        doc.includes("@example\n * ```ts\n")
+      )
+    ).toEqual([])
   })
 })
 
