@@ -36,7 +36,7 @@ if (flags.quick) process.exit(await quick() ? 0 : 1)
 const settings = {
   rounds: Number(flags.rounds),
   slice: Number(flags.slice),
-  warmup: 150,
+  warmup: 300,
   seconds: Number(flags.seconds),
   all: true
 }

@@ -1,7 +1,7 @@
 /** Ours, from the build, at each edge. */
-import { Effect, Exit, Layer, Logger, Schema, Scope, Stream } from "effect"
-import { existsSync } from "node:fs"
+import { Effect, Exit, Layer, Logger, ManagedRuntime, Schema, Scope, Stream } from "effect"
 import { Swr } from "../../dist/index.js"
+import * as SwrPromise from "../../dist/SwrPromise.js"
 
 export const lookupOf = ({ load, waits }) =>
   waits
@@ -73,29 +73,21 @@ export const runPromise = {
   }
 }
 
-const face = new URL("../../dist/SwrPromise.js", import.meta.url)
-
-/**
- * The slot of the Promise face, filled when it is built.
- *
- * @type {import("../contenders.mjs").Contender | undefined}
- */
-export const promiseFace = existsSync(face)
-  ? {
-    name: "effect-swr, SwrPromise",
-    edge: "promise",
-    config: `SwrPromise.make, as Swr.make; await cache.get(key)`,
-    stale: true,
-    error: true,
-    waits: true,
-    open: async (options) => {
-      const SwrPromise = await import(face.href)
-      const lookup = options.waits ? options.load : async (key) => options.load(key)
-      const cache = await SwrPromise.make({ ...optionsOf(options), lookup, layer })
-      return { read: (key) => cache.get(key), close: () => cache.close?.() }
-    }
+/** @type {import("../contenders.mjs").Contender} */
+export const promiseFace = {
+  name: "effect-swr, SwrPromise",
+  edge: "promise",
+  config: "SwrPromise.over a runtime with the same layer, the same options; await cache.get(key)",
+  stale: true,
+  error: true,
+  waits: true,
+  open: async (options) => {
+    const caches = await SwrPromise.over(ManagedRuntime.make(layer))
+    const lookup = options.waits ? options.load : async (key) => options.load(key)
+    const cache = caches.make({ ...optionsOf(options), lookup })
+    return { read: (key) => cache.get(key), close: () => caches.close() }
   }
-  : undefined
+}
 
 const Price = Schema.Struct({ id: Schema.String, price: Schema.Number })
 
