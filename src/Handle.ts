@@ -186,9 +186,11 @@ export class Handle {
     return policy
   }
 
-  /** What needs no fiber. */
-  fresh(reading: Reading): Exit.Success<unknown> | undefined {
-    return this.instance.fresh(this.nameOf(reading.key), this.policy(reading.reader), reading)
+  /** A fresh hit, which needs no fiber. */
+  fresh(key: unknown, reader: object | undefined): Entry.Entry<unknown> | undefined {
+    const { instance, spec } = this
+    const at = instance.namespace.host.now()
+    return instance.fresh(this.nameOf(key), this.policy(reader), spec.terms.schema, at)
   }
 
   job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>, reader?: object): Job.Job {

@@ -65,19 +65,27 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return { status: "fresh", source: "lookup", reason: undefined, at: this.host.now(), policy }
   }
 
-  /** A fresh hit: one look at the table and the clock, nothing else. */
-  fresh<B>(
+  /** A fresh hit: one look at the table, nothing else. */
+  fresh(
     name: Key.Name,
     policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>
-  ): Exit.Success<B> | undefined {
+    schema: Entry.Terms["schema"],
+    at: number
+  ): Entry.Entry<A> | undefined {
     const cell = this.memory.find(name)
     const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
-    if (cell === undefined || entry === undefined || entry.terms.schema !== request.spec.terms.schema) return undefined
-    const at = this.host.now()
+    if (cell === undefined || entry === undefined || entry.terms.schema !== schema) return undefined
     if (Entry.status(entry, at, policy) !== "fresh") return undefined
+    this.hit(cell, entry, at)
+    return entry
+  }
+
+  private hit(cell: Memory.Cell<A>, entry: Entry.Entry<A>, at: number): void {
     this.memory.visit(cell)
-    return Exit.succeed(this.hit(name, entry, at, policy, request)) as Exit.Success<B>
+    this.namespace.counters.hits++
+    if (this.host.listeners.size > 0) {
+      this.host.publish({ _tag: "Hit", ...this.namespace.about(cell.key), age: Entry.age(entry, at) })
+    }
   }
 
   /** **read.** */
@@ -87,9 +95,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>
   ): Effect.Effect<B, E> {
-    const hit = this.fresh(name, policy, request)
-    if (hit !== undefined) return hit
-    const seen = this.glance(fiber, name, policy, request, undefined)
+    const at = this.host.now()
+    const entry = this.fresh(name, policy, request.spec.terms.schema, at)
+    if (entry !== undefined) {
+      return Exit.succeed(
+        request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
+      )
+    }
+    const seen = this.glance(fiber, name, policy, request, undefined, at)
     return Exit.isExit(seen)
       ? seen
       : Effect.uninterruptibleMask((restore) =>
@@ -98,20 +111,6 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
           ? this.begin(fiber, restore, name, policy, request, seen)
           : this.attempt(fiber, restore, name, policy, request, seen.status)
       )
-  }
-
-  private hit<B>(
-    name: Key.Name,
-    entry: Entry.Entry<A>,
-    at: number,
-    policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>
-  ): B {
-    this.namespace.counters.hits++
-    if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age: Entry.age(entry, at) })
-    }
-    return request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
   }
 
   // `status` is what the read found at first: it may have to look again.
@@ -210,20 +209,21 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     name: Key.Name,
     policy: Policy.Policy<E>,
     request: Answer.Request<A, E, B>,
-    seen: Policy.Status | undefined
+    seen: Policy.Status | undefined,
+    at = this.host.now()
   ): Exit.Exit<B, E> | Seen<A> {
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
     const state = this.fitting(name, request.spec)
-    const at = host.now()
     const decision = State.read(state, at, policy)
     const status = State.status(state, at, policy)
     const entry = state.entry
     if (entry !== undefined && (decision === "answer" || decision === "refresh")) {
       if (status === "fresh") {
-        if (seen === undefined) return Exit.succeed(this.hit(name, entry, at, policy, request))
+        const cell = this.memory.find(name)
+        if (seen === undefined && cell !== undefined) this.hit(cell, entry, at)
         return Exit.succeed(
-          request.view(name, entry, { status: seen, source: "memory", reason: undefined, at, policy })
+          request.view(name, entry, { status: seen ?? status, source: "memory", reason: undefined, at, policy })
         )
       }
       const reason = State.reason(state, at)

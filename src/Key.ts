@@ -64,6 +64,7 @@ export const nameOf = (namespace: string, secret: Redacted.Redacted<string> | un
   const space = written(namespace)
   const hash = (text: string) => secret === undefined ? sha256Hex(text) : hmacSha256Hex(Redacted.value(secret), text)
   return (key) => {
+    if (typeof key === "string" && !key.startsWith(NUL)) return key
     const one = isParts(key) && key.length === 1 ? key[0] : key
     if (typeof one === "string" && !one.startsWith(NUL)) return one
     if (typeof one === "number" && Number.isFinite(one)) return one + 0

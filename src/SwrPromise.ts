@@ -305,13 +305,12 @@ const face = (
   const now = Effect.runSyncWith(context)
   const peek = (key: unknown) => Option.getOrUndefined(Option.map(now(cache.peek(key)), snapshot))
   const get = (key: unknown, options?: ReadOptions<object>): Promise<unknown> => {
-    const reading = new Handle.Value(handle, key, options?.policy)
     // A fresh hit is here already; anything else, a key or policy that is refused too, is the fiber's to tell.
     try {
-      const hit = handle.fresh(reading)
-      if (hit !== undefined) return Promise.resolve(hit.value)
+      const entry = handle.fresh(key, options?.policy)
+      if (entry !== undefined) return Promise.resolve(entry.value)
     } catch {}
-    return run(Handle.asEffect(reading), options?.signal)
+    return run(Handle.asEffect(new Handle.Value(handle, key, options?.policy)), options?.signal)
   }
   return {
     name: cache.name,

@@ -19,6 +19,16 @@ import {
 import { type Event, Swr } from "effect-swr"
 import { TestClock } from "effect/testing"
 
+/** The layer of a test. */
+export const within = (options: Parameters<typeof Swr.layer>[0] = {}) => Effect.provide(Swr.layer(options))
+
+/** Fresh, then stale; and an old value for a failing lookup. */
+export const stale = { freshFor: "1 minute", maxAge: "6 minutes" } as const
+export const sick = { ...stale, staleIfError: "1 day" } as const
+
+/** A back-off without chance in it. */
+export const second = { from: "1 second", to: "1 second" } as const
+
 /** An outage. */
 export class Down extends Data.TaggedError("Down")<{ readonly by?: string }> {}
 
@@ -227,3 +237,26 @@ export const tracer = () => {
   )
   return { spans, layer }
 }
+
+export const shape = (cache: { readonly stats: Effect.Effect<Swr.Stats> }) =>
+  Effect.map(cache.stats, ({ backoffs, flights, size }) => ({ size, flights, backoffs }))
+
+/** What a call of the last word leaves behind. */
+type Left = "nothing" | "marked" | "set"
+export type Strings = Swr.Instance<string, string, Down | Gone>
+
+export const words: ReadonlyArray<
+  readonly [name: string, left: Left, say: (cache: Strings) => Effect.Effect<unknown, unknown>]
+> = [
+  ["hard invalidate", "nothing", (cache) => cache.invalidate("k")],
+  ["invalidateMany", "nothing", (cache) => cache.invalidateMany(["other", "k"])],
+  ["soft invalidate", "marked", (cache) => cache.invalidate("k", { mode: "soft" })],
+  ["clear", "nothing", (cache) => cache.clear],
+  ["set", "set", (cache) => cache.set("k", "set")],
+  ["mutate", "set", (cache) => cache.mutate("k", () => Effect.succeed("set"))],
+  ["invalidateTag", "nothing", (cache) => cache.invalidateTag("old")]
+]
+
+/** Values bear their own name as a tag. */
+export const tagged = (origin: Origin) =>
+  Swr.make({ name: "c", lookup: origin.lookup, keep: (value: string) => ({ tags: [value] }), ...sick })

@@ -3,11 +3,22 @@ import { Arbitrary, Effect, Exit, Layer, Option, Redacted, Schema, Stream } from
 import { Swr } from "effect-swr"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { counted, defect, Down, ended, error, logs, now, Origin, record, settle, start, tracer } from "./Origin.ts"
-
-const stale = { freshFor: "1 minute", maxAge: "6 minutes" } as const
-
-const within = (options: Parameters<typeof Swr.layer>[0] = {}) => Effect.provide(Swr.layer(options))
+import {
+  counted,
+  defect,
+  Down,
+  ended,
+  error,
+  logs,
+  now,
+  Origin,
+  record,
+  settle,
+  stale,
+  start,
+  tracer,
+  within
+} from "./Origin.ts"
 
 type Parts = ReadonlyArray<string | number | boolean | Redacted.Redacted<string>>
 

@@ -17,20 +17,19 @@ import {
   record,
   settle,
   shown,
+  stale,
   start,
   stock,
-  tags
+  tags,
+  within
 } from "./Origin.ts"
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const DAY = 1440 * MINUTE
 
-const stale = { freshFor: "1 minute", maxAge: "6 minutes" } as const
 /** An old value may stand in until age 11 minutes. */
 const sick = { ...stale, staleIfError: "10 minutes" } as const
-
-const within = (options: Parameters<typeof Swr.layer>[0] = {}) => Effect.provide(Swr.layer(options))
 
 /** Every chance is this one. */
 const chance = (number: number) =>

@@ -17,15 +17,13 @@ import {
   record,
   settle,
   shown,
+  sick,
+  stale,
   start,
   stock,
-  tags
+  tags,
+  within
 } from "./Origin.ts"
-
-const stale = { freshFor: "1 minute", maxAge: "6 minutes" } as const
-const sick = { ...stale, staleIfError: "1 day" } as const
-
-const within = (options: Parameters<typeof Swr.layer>[0] = {}) => Effect.provide(Swr.layer(options))
 
 /** A schema of texts that trims what it decodes, and counts what is done with it. */
 const trimming = () => {
