@@ -87,6 +87,9 @@ export interface Landing<A = unknown> {
   readonly noted: number
 }
 
+/** How a load ended. */
+export type Landed<A = unknown, E = unknown> = Exit.Exit<Landing<A>, E>
+
 /** How long a key whose value is for one reader alone is left to load side by side. */
 const PASS = 5_000
 
@@ -111,9 +114,9 @@ export const Current = Context.Reference<Crew | undefined>("~effect-swr/Flight/C
 /** A load on its way. */
 export class Flight<A = unknown, E = unknown> {
   /** How it ended. */
-  landing: Exit.Exit<Landing<A>, E> | undefined = undefined
+  landing: Landed<A, E> | undefined = undefined
   /** Made for the first who has to wait. */
-  private gate: Deferred.Deferred<Exit.Exit<Landing<A>, E>> | undefined = undefined
+  private gate: Deferred.Deferred<Landed<A, E>> | undefined = undefined
   /** How many readers wait. */
   waiters = 0
   /** Somebody is the one who started it. A refresh is started by nobody. */
@@ -151,15 +154,24 @@ export class Flight<A = unknown, E = unknown> {
     this.claimed = this.background = cause === "refresh"
   }
 
-  /** Waits for its landing. */
-  get done(): Effect.Effect<Exit.Exit<Landing<A>, E>> {
-    if (this.landing !== undefined) return Effect.succeed(this.landing)
-    this.gate ??= Deferred.makeUnsafe()
-    return Deferred.await(this.gate)
+  /** Calls back in the step in which it lands, until the returned function is called. */
+  await(landed: (landing: Landed<A, E>) => void): () => void {
+    if (this.landing !== undefined) {
+      landed(this.landing)
+      return () => {}
+    }
+    const resume = () => this.landing && landed(this.landing)
+    const gate = this.gate ??= Deferred.makeUnsafe()
+    const resumes = gate.resumes ??= []
+    resumes.push(resume)
+    return () => {
+      // Once it has landed nothing is left to take back.
+      if (gate.resumes === resumes) resumes.splice(resumes.indexOf(resume), 1)
+    }
   }
 
   /** Answers who waits. */
-  resolve(landing: Exit.Exit<Landing<A>, E>): void {
+  resolve(landing: Landed<A, E>): void {
     this.landing = landing
     if (this.gate !== undefined) Deferred.doneUnsafe(this.gate, Exit.succeed(landing))
   }
@@ -351,15 +363,21 @@ export class Namespace<A = unknown, E = unknown> {
   /** Abandons the load at its limit, whatever it is doing. */
   limit(flight: Flight<A, E>, limit: number): void {
     if (flight.landed) return
-    const host = this.host
-    const timer = Effect.runForkWith(host.context)(host.clock.sleep(Duration.millis(limit)))
-    flight.timer = timer
-    timer.addObserver((exit) => {
-      if (flight.landed || Exit.isFailure(exit)) return
+    flight.timer = this.sleep(limit, () => {
+      if (flight.landed) return
       const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
       // The types say LoadTimeout where the options name the limit.
       this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
     })
+  }
+
+  /** Calls back after so many milliseconds, unless it is interrupted before. */
+  sleep(millis: number, then: () => void): Fiber.Fiber<unknown, unknown> {
+    const timer = Effect.runForkWith(this.host.context)(this.host.clock.sleep(Duration.millis(millis)))
+    timer.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) then()
+    })
+    return timer
   }
 
   /** The end of a load: commit, then answer who waits. Once; whatever comes later is not heard. */
@@ -491,35 +509,48 @@ export class Namespace<A = unknown, E = unknown> {
 }
 
 /**
- * Counts the reader as waiting while the effect runs, which waits for the flight to land. A reader that `leaves` with
- * an answer turns the load into a refresh, which finishes; one that is interrupted, being the last, stops it. Dies at
- * once where waiting could never end.
+ * Counts the reader as waiting until the flight lands or the reader leaves. One that leaves with an answer turns the
+ * load into a refresh, which finishes; one that is interrupted, being the last, stops it. `undefined` where waiting
+ * could never end.
  */
-export const wait = <A, E, B>(
+export const wait = <A, E>(
   namespace: Namespace<A, E>,
   flight: Flight<A, E>,
   fiber: Fiber.Fiber<unknown, unknown>,
-  effect: Effect.Effect<B>,
-  leaves: (value: B) => boolean
-): Effect.Effect<B> => {
+  landed: (landing: Landed<A, E>) => void
+): { readonly leave: (answered: boolean) => void } | undefined => {
   const crew = fiber.getRef(Current)
   const target = flight as unknown as Flight
   if (crew !== undefined && crew.aloft > 0) {
     if (reaches(target, crew, new Set())) {
       if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
-      return Effect.die(new LookupCycle(namespace.about(flight.name)))
+      return undefined
     }
     crew.waitsFor.push(target)
   }
   flight.waiters++
-  return Effect.onExit(effect, (exit) =>
-    Effect.sync(() => {
-      const index = crew?.waitsFor.indexOf(target) ?? -1
-      if (index >= 0) crew?.waitsFor.splice(index, 1)
-      flight.waiters--
-      if (!flight.forgotten && Exit.isSuccess(exit) && leaves(exit.value)) flight.background = true
+  let waits = true
+  const end = () => {
+    waits = false
+    const index = crew?.waitsFor.indexOf(target) ?? -1
+    if (index >= 0) crew?.waitsFor.splice(index, 1)
+    flight.waiters--
+  }
+  const forget = flight.await((landing) => {
+    // Who was called back before may have interrupted this one.
+    if (!waits) return
+    end()
+    landed(landing)
+  })
+  return {
+    leave: (answered) => {
+      if (!waits) return
+      forget()
+      end()
+      if (answered && !flight.forgotten) flight.background = true
       if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
-    }))
+    }
+  }
 }
 
 /** Whether a lookup that this fiber runs in, or one that waits for it, loads the key by itself. */

@@ -4,20 +4,7 @@
  *
  * @since 0.1.0
  */
-import {
-  Cause,
-  Clock,
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  type Fiber,
-  Option,
-  Queue,
-  Ref,
-  Stream,
-  SynchronizedRef
-} from "effect"
+import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
 import type * as Answer from "./Answer.ts"
 import * as Entry from "./Entry.ts"
 import * as Flight from "./Flight.ts"
@@ -28,12 +15,24 @@ import type * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
 import * as Store from "./Store.ts"
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** Ends a wait. */
+type Resume<B, E> = (effect: Effect.Effect<B, E>) => void
 
-/** What a waiting reader got: the flight's landing, or its own patience ran out. */
-type Waited<A, E> = Exit.Exit<Flight.Landing<A>, E> | undefined
+/** Who reads a key. */
+interface Reader<A, E, B> {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly name: Key.Name
+  readonly policy: Policy.Policy<E>
+  readonly request: Answer.Request<A, E, B>
+  /** What it found at first, where it looks again. */
+  readonly found: Policy.Status | undefined
+}
 
-/** What a read that has to wait has seen. */
+interface Waiting<A, E, B> extends Reader<A, E, B> {
+  readonly found: Policy.Status
+}
+
+/** What a reader that has to wait has seen. */
 interface Seen<A> {
   readonly decision: State.Decision
   readonly state: State.State<A>
@@ -102,117 +101,118 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
       )
     }
-    const seen = this.glance(fiber, name, policy, request, undefined, at)
-    return Exit.isExit(seen)
-      ? seen
-      : Effect.uninterruptibleMask((restore) =>
-        // The fiber may have paused before it could no longer be interrupted.
-        this.memory.state(name) === seen.state
-          ? this.begin(fiber, restore, name, policy, request, seen)
-          : this.attempt(fiber, restore, name, policy, request, seen.status)
-      )
+    const reader = { fiber, name, policy, request, found: undefined }
+    const seen = this.glance(reader, at)
+    return Exit.isExit(seen) ? seen : this.attend(reader, seen)
   }
 
-  // `status` is what the read found at first: it may have to look again.
-  private attempt<B>(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    restore: Restore,
-    name: Key.Name,
-    policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>,
-    status: Policy.Status
-  ): Effect.Effect<B, E> {
-    const seen = this.glance(fiber, name, policy, request, status)
-    return Exit.isExit(seen) ? seen : this.begin(fiber, restore, name, policy, request, { ...seen, status })
+  /**
+   * Joins the load that the machine named, or starts the one that it asked for, and waits: in one step, so that nothing
+   * can come between a load and the reader it is for.
+   */
+  private attend<B>(reader: Reader<A, E, B>, first?: Seen<A>): Effect.Effect<B, E> {
+    const { fiber, name, request } = reader
+    return Effect.callback((resume) => {
+      // The fiber may have paused since it looked.
+      const seen = first !== undefined && this.memory.state(name) === first.state ? first : this.glance(reader)
+      if (Exit.isExit(seen)) return resume(seen)
+      const { at, decision, state, status } = seen
+      const waiting = { ...reader, found: reader.found ?? status }
+      // The machine names only what the namespace gave it.
+      if (decision === "join") return this.follow(waiting, state.flight as Flight.Flight<A, E>, resume)
+      const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
+      return this.begins(fiber, flight, State.departed(state, flight), at)
+        ? this.follow(waiting, flight, resume)
+        : resume(this.cycle(name))
+    })
   }
 
-  /** Joins the load that the machine named, or starts the one that it asked for, and waits. */
-  private begin<B>(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    restore: Restore,
-    name: Key.Name,
-    policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>,
-    { at, decision, state, status }: Seen<A>
-  ): Effect.Effect<B, E> {
-    // The machine names only what the namespace gave it.
-    if (decision === "join") {
-      return this.follow(fiber, restore, state.flight as Flight.Flight<A, E>, policy, request, status)
-    }
-    const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
-    return this.start(fiber, flight, State.departed(state, flight), at) ??
-      this.follow(fiber, restore, flight, policy, request, status)
+  private cycle(name: Key.Name): Effect.Effect<never> {
+    return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
   }
 
   /** Begins a load that its reader is about to wait for, unless it could never end. */
-  private start(
+  private begins(
     fiber: Fiber.Fiber<unknown, unknown>,
     flight: Flight.Flight<A, E>,
     next: State.State<A>,
     at: number
-  ): Effect.Effect<never> | undefined {
-    if (flight.alone && Flight.isLoading(fiber, this.namespace, flight.name)) {
-      return Effect.die(new Flight.LookupCycle(this.namespace.about(flight.name)))
-    }
+  ): boolean {
+    if (flight.alone && Flight.isLoading(fiber, this.namespace, flight.name)) return false
     flight.crew.parent = fiber.getRef(Flight.Current)
     // Counted before it begins: its own lookup may make everybody else leave.
     flight.waiters++
     if (flight.alone) this.namespace.begin(flight, at)
     else this.namespace.apply(flight.name, next, at)
     flight.waiters--
-    return undefined
+    return true
   }
 
-  /** Waits for a load and answers with what it brought, or with what stands in for it. */
+  /**
+   * Waits for a load, or as long as the reader's patience lasts while an old value stands ready, and resumes with what
+   * the load brought, or with what stands in for it. Answers what to do when the reader is interrupted.
+   */
   private follow<B>(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    restore: Restore,
+    reader: Waiting<A, E, B>,
     flight: Flight.Flight<A, E>,
-    policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>,
-    status: Policy.Status
-  ): Effect.Effect<B, E> {
-    const name = flight.name
+    resume: Resume<B, E>
+  ): Effect.Effect<void> | void {
+    const { fiber, found, name, policy } = reader
+    const { host, memory, namespace } = this
     const isStarter = !flight.claimed
     flight.claimed = true
-    const joinedAt = this.memory.clock
-    const again = () => this.attempt(fiber, restore, name, policy, request, status)
-    const land = (landed: Waited<A, E>): Effect.Effect<B, E> => {
-      if (landed !== undefined && Exit.isSuccess(landed)) {
-        const { at, entry, noted, pass } = landed.value
-        const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
-        if (!mine) return again()
-        return Effect.succeed(request.view(name, entry, { status, source: "lookup", reason: undefined, at, policy }))
-      }
-      const at = this.host.now()
-      const state = this.memory.state(name)
-      const entry = landed === undefined ||
-          (Job.isOutage(policy, landed.cause, false) && !(this.host.closed && Cause.hasInterrupts(landed.cause)))
-        ? State.fallback(state, at, policy)
-        : undefined
-      if (entry === undefined) {
-        return landed === undefined
-          ? again()
-          : Effect.failCause(this.told(name, request.spec, landed.cause))
-      }
-      const reason = landed === undefined ? "timeout" : "error"
-      return Effect.succeed(this.serve(name, entry, { status, source: "memory", reason, at, policy }, request))
-    }
+    const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
-    return flight.landing === undefined
-      ? Effect.flatMap(this.wait(fiber, restore, flight, policy), land)
-      : land(flight.landing)
+    if (flight.landing !== undefined) return resume(this.land(reader, flight.landing, isStarter, joinedAt))
+    const wait = Flight.wait(namespace, flight, fiber, (landing) => {
+      timer?.interruptUnsafe()
+      resume(this.land(reader, landing, isStarter, joinedAt))
+    })
+    if (wait === undefined) return resume(this.cycle(name))
+    const standIn = () => State.fallback(memory.state(name), host.now(), policy)
+    const timer = policy.softTimeout === undefined || standIn() === undefined
+      ? undefined
+      : namespace.sleep(policy.softTimeout, () => {
+        const entry = standIn()
+        if (entry === undefined) return
+        wait.leave(true)
+        resume(Effect.succeed(this.serve(reader, entry, found, "timeout")))
+      })
+    return Effect.sync(() => {
+      timer?.interruptUnsafe()
+      wait.leave(false)
+    })
+  }
+
+  /** What a reader gets of a load that ended. */
+  private land<B>(
+    reader: Waiting<A, E, B>,
+    landing: Flight.Landed<A, E>,
+    isStarter: boolean,
+    joinedAt: number
+  ): Effect.Effect<B, E> {
+    const { found, name, policy, request } = reader
+    if (Exit.isSuccess(landing)) {
+      const { at, entry, noted, pass } = landing.value
+      const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
+      return mine
+        ? Exit.succeed(request.view(name, entry, { status: found, source: "lookup", reason: undefined, at, policy }))
+        : this.attend(reader)
+    }
+    const { cause } = landing
+    const closing = this.host.closed && Cause.hasInterrupts(cause)
+    const at = this.host.now()
+    const entry = Job.isOutage(policy, cause, false) && !closing
+      ? State.fallback(this.memory.state(name), at, policy)
+      : undefined
+    return entry === undefined
+      ? Exit.failCause(this.told(name, request.spec, cause))
+      : Exit.succeed(this.serve(reader, entry, found, "error", at))
   }
 
   /** What a read does without waiting: its answer, or what there is to wait for. */
-  private glance<B>(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    name: Key.Name,
-    policy: Policy.Policy<E>,
-    request: Answer.Request<A, E, B>,
-    seen: Policy.Status | undefined,
-    at = this.host.now()
-  ): Exit.Exit<B, E> | Seen<A> {
+  private glance<B>(reader: Reader<A, E, B>, at = this.host.now()): Exit.Exit<B, E> | Seen<A> {
+    const { found, name, policy, request } = reader
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
     const state = this.fitting(name, request.spec)
@@ -222,20 +222,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (entry !== undefined && (decision === "answer" || decision === "refresh")) {
       if (status === "fresh") {
         const cell = this.memory.find(name)
-        if (seen === undefined && cell !== undefined) this.hit(cell, entry, at)
+        if (found === undefined && cell !== undefined) this.hit(cell, entry, at)
         return Exit.succeed(
-          request.view(name, entry, { status: seen ?? status, source: "memory", reason: undefined, at, policy })
+          request.view(name, entry, { status: found ?? status, source: "memory", reason: undefined, at, policy })
         )
       }
       const reason = State.reason(state, at)
-      if (decision === "refresh") this.refresh(fiber, name, state, request)
+      if (decision === "refresh") this.refresh(reader, state)
       else if (State.isHeld(state, at)) this.skip(name, "held")
-      if (seen === undefined) this.namespace.counters.stale++
-      return Exit.succeed(
-        this.serve(name, entry, { status: seen ?? status, source: "memory", reason, at, policy }, request)
-      )
+      if (found === undefined) this.namespace.counters.stale++
+      return Exit.succeed(this.serve(reader, entry, found ?? status, reason, at))
     }
-    if (seen === undefined) {
+    if (found === undefined) {
       const joins = decision === "join" || decision === "fail"
       if (joins) namespace.counters.joined++
       else namespace.counters.misses++
@@ -254,12 +252,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Job.told(spec, cause, this.namespace.about(name))
   }
 
-  private refresh(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    name: Key.Name,
-    state: State.State<A>,
-    request: Answer.Request<A, E, unknown>
-  ): void {
+  private refresh(reader: Reader<A, E, unknown>, state: State.State<A>): void {
+    const { fiber, name, request } = reader
     if (this.host.refreshing >= this.host.refreshes) return this.skip(name, "limit")
     this.namespace.apply(
       name,
@@ -274,36 +268,20 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   }
 
   /** An old value, with the reason. */
-  private serve<B>(name: Key.Name, entry: Entry.Entry<A>, found: Answer.Found<E>, request: Answer.Request<A, E, B>): B {
+  private serve<B>(
+    { name, policy, request }: Reader<A, E, B>,
+    entry: Entry.Entry<A>,
+    status: Policy.Status,
+    reason: State.Reason,
+    at = this.host.now()
+  ): B {
     const cell = this.memory.find(name)
     if (cell !== undefined) this.memory.visit(cell)
-    if (this.host.listeners.size > 0 && found.reason !== undefined) {
-      const { reason, status } = found
-      const age = Entry.age(entry, found.at)
+    if (this.host.listeners.size > 0) {
+      const age = Entry.age(entry, at)
       this.host.publish({ _tag: "Served", ...this.namespace.about(name), status, reason, age })
     }
-    return request.view(name, entry, found)
-  }
-
-  /** Waits for the flight to land, or as long as the reader's patience lasts while an old value stands ready. */
-  private wait(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    restore: Restore,
-    flight: Flight.Flight<A, E>,
-    policy: Policy.Policy<E>
-  ): Effect.Effect<Waited<A, E>> {
-    const landing = flight.done
-    const standsIn = () => State.fallback(this.memory.state(flight.name), this.host.now(), policy) !== undefined
-    const patient = policy.softTimeout === undefined || !standsIn()
-      ? landing
-      : landing.pipe(
-        Effect.timeoutOption(Duration.millis(policy.softTimeout)),
-        Effect.flatMap((landed) =>
-          Option.isSome(landed) ? Effect.succeed(landed.value) : standsIn() ? Effect.undefined : landing
-        ),
-        Effect.provideService(Clock.Clock, this.host.clock)
-      )
-    return Flight.wait(this.namespace, flight, fiber, restore(patient), (waited: Waited<A, E>) => waited === undefined)
+    return request.view(name, entry, { status, source: "memory", reason, at, policy })
   }
 
   // Without a schema the type is the reader's word.
@@ -339,44 +317,42 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     request: Answer.Request<A, E, unknown>,
     view: Answer.View<A, E, B>
   ): Effect.Effect<B, E> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber) => this.reload(fiber, restore, name, request, view))
-    )
+    return Effect.withFiber((fiber) => this.reload(fiber, name, request, view))
   }
 
   private reload<B>(
     fiber: Fiber.Fiber<unknown, unknown>,
-    restore: Restore,
     name: Key.Name,
     request: Answer.Request<A, E, unknown>,
     view: Answer.View<A, E, B>
   ): Effect.Effect<B, E> {
-    if (this.host.closed) return Effect.interrupt
-    const state = this.memory.state(name)
-    const at = this.host.now()
-    const alone = at < state.passUntil
-    // The machine names only what the namespace gave it.
-    const due = alone ? undefined : state.next as Flight.Flight<A, E> | undefined
-    const flight = due ??
-      new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
-    if (due === undefined) {
-      // Until it begins it waits for the flight before it.
-      if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
-      const refused = this.start(fiber, flight, State.revalidated(state, flight), at)
-      if (refused !== undefined) return refused
-    }
-    const isStarter = !flight.claimed
-    flight.claimed = true
-    const joinedAt = this.memory.clock
-    const policy = request.spec.policy
-    const waited = Flight.wait(this.namespace, flight, fiber, restore(flight.done), () => false)
-    return Effect.flatMap(waited, (landed) => {
-      if (Exit.isFailure(landed)) return Effect.failCause(this.told(name, request.spec, landed.cause))
-      const { entry, noted, pass } = landed.value
-      if ((pass && !isStarter) || (noted !== 0 && joinedAt >= noted)) {
-        return this.reload(fiber, restore, name, request, view)
+    return Effect.callback((resume) => {
+      if (this.host.closed) return resume(Effect.interrupt)
+      const state = this.memory.state(name)
+      const at = this.host.now()
+      const alone = at < state.passUntil
+      // The machine names only what the namespace gave it.
+      const due = alone ? undefined : state.next as Flight.Flight<A, E> | undefined
+      const flight = due ?? new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
+      if (due === undefined) {
+        // Until it begins it waits for the flight before it.
+        if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
+        if (!this.begins(fiber, flight, State.revalidated(state, flight), at)) return resume(this.cycle(name))
       }
-      return Effect.succeed(view(name, entry, this.written(policy)))
+      const isStarter = !flight.claimed
+      flight.claimed = true
+      const joinedAt = this.memory.clock
+      const wait = Flight.wait(this.namespace, flight, fiber, (landing) => {
+        if (Exit.isFailure(landing)) return resume(Effect.failCause(this.told(name, request.spec, landing.cause)))
+        const { entry, noted, pass } = landing.value
+        const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted)
+        resume(
+          mine
+            ? Effect.succeed(view(name, entry, this.written(request.spec.policy)))
+            : this.reload(fiber, name, request, view)
+        )
+      })
+      return wait === undefined ? resume(this.cycle(name)) : Effect.sync(() => wait.leave(false))
     })
   }
 
@@ -396,17 +372,24 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         const waiting: Array<readonly [Key.Name, (child: Fiber.Fiber<unknown, unknown>) => Effect.Effect<B, E>]> = []
         const flights = namespace.gather(batch, () => {
           for (const [name, request] of keys) {
-            const seen = this.glance(fiber, name, policy, request, undefined)
+            const reader = { fiber, name, policy, request, found: undefined }
+            const seen = this.glance(reader)
             if (Exit.isExit(seen)) exits.set(name, seen)
             else if (batch === undefined || seen.decision !== "load") {
-              waiting.push([name, (child) => this.attempt(child, restore, name, policy, request, seen.status)])
+              waiting.push([name, (child) => this.attend({ ...reader, fiber: child, found: seen.status })])
             } else {
               const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss")
               flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
               namespace.apply(name, State.departed(seen.state, flight), seen.at)
-              waiting.push([name, (child) => this.follow(child, restore, flight, policy, request, seen.status)])
+              waiting.push([
+                name,
+                (child) =>
+                  Effect.callback((resume) =>
+                    this.follow({ ...reader, fiber: child, found: seen.status }, flight, resume)
+                  )
+              ])
             }
           }
         })
