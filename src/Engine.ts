@@ -87,17 +87,19 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
     publish: (event) => host.listeners.forEach((tell) => tell(event)),
     refreshing: 0,
     depth: 0,
+    landings: 0,
     closed: false
   }
   const handles = new Map<string, { readonly options: object; readonly handle: Handle.Handle }>()
   const open = (opening: Handle.Opening): Handle.Handle => {
     const known = handles.get(opening.name)
     if (known !== undefined) {
-      return known.options === opening.options ? known.handle : Policy.refuse(
-        "name",
-        opening.name,
-        "a name that no other cache of this layer has: one name, one cache"
-      )
+      if (known.options !== opening.options) {
+        Policy.refuse("name", opening.name, "a name that no other cache of this layer has: one name, one cache")
+      }
+      // Made again: the services of the time before may have been closed since.
+      known.handle.context = opening.context
+      return known.handle
     }
     const handle = new Handle.Handle(host, limits, capacity, opening)
     handles.set(opening.name, { options: opening.options, handle })

@@ -60,8 +60,9 @@ export interface Host {
   /** Who listens to events: nothing is computed for none. */
   readonly listeners: Set<(event: Event.Event) => void>
   refreshing: number
-  /** How many loads have begun inside one another in this very step. */
+  /** How many loads have begun, and how many have landed, inside one another in this very step. */
   depth: number
+  landings: number
   closed: boolean
 }
 
@@ -90,6 +91,9 @@ export interface Landing<A = unknown> {
 /** How a load ended. */
 export type Landed<A = unknown, E = unknown> = Exit.Exit<Landing<A>, E>
 
+/** How many loads begin, or land, inside one another before one is put off: more would run out of stack. */
+const DEEP = 16
+
 /** How long a key whose value is for one reader alone is left to load side by side. */
 const PASS = 5_000
 
@@ -98,8 +102,8 @@ export interface Crew {
   /** How many have not landed. */
   aloft: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined
-  /** The flights that its lookup waits for just now. */
-  readonly waitsFor: Array<Flight>
+  /** The flights that its lookup waits for just now, and how many times over. */
+  readonly waitsFor: Map<Flight, number>
   /** The crew whose lookup waits for this one, and what this one loads: names of keys, of a namespace. */
   parent: Crew | undefined
   readonly namespace: object
@@ -119,8 +123,6 @@ export class Flight<A = unknown, E = unknown> {
   private gate: Deferred.Deferred<Landed<A, E>> | undefined = undefined
   /** How many readers wait. */
   waiters = 0
-  /** Somebody is the one who started it. A refresh is started by nobody. */
-  claimed: boolean
   /** Goes on although nobody waits. */
   background: boolean
   /** Begun; else it is due. */
@@ -146,12 +148,12 @@ export class Flight<A = unknown, E = unknown> {
   readonly alone: boolean
 
   constructor(namespace: object, name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
-    this.crew = { aloft: 1, fiber: undefined, waitsFor: [], parent: undefined, namespace, names: [name] }
+    this.crew = { aloft: 1, fiber: undefined, waitsFor: new Map(), parent: undefined, namespace, names: [name] }
     this.name = name
     this.job = job
     this.cause = cause
     this.alone = alone
-    this.claimed = this.background = cause === "refresh"
+    this.background = cause === "refresh"
   }
 
   /** Calls back in the step in which it lands, until the returned function is called. */
@@ -170,10 +172,19 @@ export class Flight<A = unknown, E = unknown> {
     }
   }
 
-  /** Answers who waits. */
-  resolve(landing: Landed<A, E>): void {
+  /** Answers who waits. They go on in this very step, and may land the next. */
+  resolve(landing: Landed<A, E>, host: Host): void {
     this.landing = landing
-    if (this.gate !== undefined) Deferred.doneUnsafe(this.gate, Exit.succeed(landing))
+    const gate = this.gate
+    if (gate === undefined) return
+    const done = () => Deferred.doneUnsafe(gate, Exit.succeed(landing))
+    if (host.landings >= DEEP) {
+      Effect.runForkWith(host.context)(Effect.andThen(Effect.yieldNow, Effect.sync(done)))
+      return
+    }
+    host.landings++
+    done()
+    host.landings--
   }
 }
 
@@ -241,16 +252,22 @@ export class Namespace<A = unknown, E = unknown> {
     else this.gathering.push(flight)
   }
 
-  /** Begins all flights that the function makes the state name as one batch; answers them. */
+  /**
+   * Several keys change in one step: the flights that the states then name begin when all have changed, as one batch
+   * where there is one. Answers them.
+   */
   gather(batch: Job.Batch<A, E> | undefined, f: () => void): ReadonlyArray<Flight<A, E>> {
-    if (batch === undefined) {
-      f()
-      return []
-    }
     const flights: Array<Flight<A, E>> = []
     this.gathering = flights
-    f()
-    this.gathering = undefined
+    try {
+      f()
+    } finally {
+      this.gathering = undefined
+    }
+    if (batch === undefined) {
+      for (const flight of flights) if (!flight.landed) this.begin(flight, this.host.now())
+      return flights
+    }
     for (const isRefresh of [true, false]) {
       const some = flights.filter((flight) => (flight.cause === "refresh") === isRefresh)
       if (some[0] !== undefined) this.beginMany(some, some[0], batch)
@@ -276,7 +293,7 @@ export class Namespace<A = unknown, E = unknown> {
     const crew: Crew = {
       ...first.crew,
       aloft: flights.length,
-      waitsFor: [],
+      waitsFor: new Map(),
       names: flights.map(({ name }) => name)
     }
     const now = this.host.now()
@@ -307,7 +324,7 @@ export class Namespace<A = unknown, E = unknown> {
     flight.begunAt = now
     flight.clock = this.memory.clock
     flight.passing = now < this.memory.state(flight.name).passUntil
-    flight.crew.waitsFor.length = 0
+    flight.crew.waitsFor.clear()
     this.flying++
     this.counters.loads++
     if (flight.alone) this.strays.add(flight)
@@ -340,8 +357,7 @@ export class Namespace<A = unknown, E = unknown> {
         links: span === undefined ? [] : [{ span, attributes: {} }],
         attributes: { "swr.cache": this.name }
       })
-    // Loads that begin inside loads that begin inside loads would run out of stack.
-    const yields = first.cause === "refresh" || host.depth >= 16
+    const yields = first.cause === "refresh" || host.depth >= DEEP
     host.depth++
     // A load's spans are no part of a span that will have ended.
     const rootless = Context.getOrUndefined(context, Tracer.ParentSpan) === undefined
@@ -384,10 +400,17 @@ export class Namespace<A = unknown, E = unknown> {
   land(flight: Flight<A, E>, exit: Exit.Exit<A, E>, timedOut = false): void {
     if (flight.landed) return
     this.end(flight, timedOut)
-    const landing = Exit.isSuccess(exit)
-      ? Exit.succeed(this.commit(flight, exit.value))
-      : this.fail(flight, exit.cause)
-    flight.resolve(landing)
+    flight.resolve(this.settle(flight, exit), this.host)
+  }
+
+  private settle(flight: Flight<A, E>, exit: Exit.Exit<A, E>): Landed<A, E> {
+    try {
+      return Exit.isSuccess(exit) ? Exit.succeed(this.commit(flight, exit.value)) : this.fail(flight, exit.cause)
+    } catch (defect) {
+      // Whatever goes wrong here, the key is free again and nobody waits for ever.
+      this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+      return Exit.die(defect)
+    }
   }
 
   /** Stops a load that nobody waits for. */
@@ -396,7 +419,7 @@ export class Namespace<A = unknown, E = unknown> {
     if (flight.begun) this.end(flight, true)
     else flight.landed = true
     this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
-    flight.resolve(Exit.interrupt())
+    flight.resolve(Exit.interrupt(), this.host)
   }
 
   /** The layer closes: every load is stopped, and nothing is kept. */
@@ -526,14 +549,15 @@ export const wait = <A, E>(
       if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
       return undefined
     }
-    crew.waitsFor.push(target)
+    crew.waitsFor.set(target, (crew.waitsFor.get(target) ?? 0) + 1)
   }
   flight.waiters++
   let waits = true
   const end = () => {
     waits = false
-    const index = crew?.waitsFor.indexOf(target) ?? -1
-    if (index >= 0) crew?.waitsFor.splice(index, 1)
+    const times = crew?.waitsFor.get(target) ?? 0
+    if (times > 1) crew?.waitsFor.set(target, times - 1)
+    else crew?.waitsFor.delete(target)
     flight.waiters--
   }
   const forget = flight.await((landing) => {
@@ -567,5 +591,5 @@ const reaches = (from: Flight, to: Crew, seen: Set<Crew>): boolean => {
   if (from.landed || seen.has(from.crew)) return false
   if (from.crew === to) return true
   seen.add(from.crew)
-  return from.crew.waitsFor.some((next) => reaches(next, to, seen))
+  return Array.from(from.crew.waitsFor.keys()).some((next) => reaches(next, to, seen))
 }

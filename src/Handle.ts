@@ -144,7 +144,8 @@ export class Handle {
   readonly nameOf: (key: unknown) => Key.Name
   readonly lookup: (key: unknown, previous: Option.Option<Job.Previous<unknown>>) => Effect.Effect<unknown, unknown>
   readonly batch: Job.Batch<unknown, unknown> | undefined
-  readonly context: Context.Context<never> | undefined
+  /** Of the lookups and the schema; `undefined`: they have their reader's. */
+  context: Context.Context<never> | undefined
   private readonly longest: number
   private readonly readers = new WeakMap<object, Policy.Policy>()
 
@@ -152,8 +153,8 @@ export class Handle {
     const { key, lookup, lookupMany, memory, name } = opening
     const nameOf = Key.nameOf(name, host.secret)
     this.longest = limits.longest
-    this.spec = served(opening.spec(limits), opening.context)
     this.context = opening.context
+    this.spec = this.served(opening.spec(limits))
     this.nameOf = key === undefined ? (k) => nameOf(k as Key.Key) : (k) => nameOf(key(k))
     this.instance = new Core.Instance(
       new Flight.Namespace(host, name, {
@@ -177,6 +178,15 @@ export class Handle {
           (values) => values.has(this.nameOf(key)) ? Effect.succeed(values.get(this.nameOf(key))) : omitted(key)
         ))
     this.batch = many && { lookup: many, omitted: lookup ? (key) => lookup(key, Option.none()) : omitted }
+  }
+
+  // What `make` was run with serves its schema too, also in `set` and `mutate`, whose callers have none of it.
+  private served(spec: Job.Spec): Job.Spec {
+    const { codec } = spec
+    if (this.context === undefined || codec === undefined) return spec
+    const roundTrip = (value: unknown) =>
+      Effect.suspend(() => Effect.provideContext(codec.roundTrip(value), this.context ?? Context.empty()))
+    return { ...spec, codec: { ...codec, roundTrip } }
   }
 
   policy(reader: object | undefined): Policy.Policy {
@@ -205,15 +215,6 @@ export class Handle {
       context: this.context ?? fiber.context,
       span: Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
     }
-  }
-}
-
-// What `make` was run with serves its schema too, also in `set` and `mutate`, whose callers have none of it.
-const served = (spec: Job.Spec, context: Context.Context<never> | undefined): Job.Spec => {
-  const { codec } = spec
-  return context === undefined || codec === undefined ? spec : {
-    ...spec,
-    codec: { ...codec, roundTrip: (value) => Effect.provideContext(codec.roundTrip(value), context) }
   }
 }
 
@@ -281,8 +282,7 @@ export const table = (handle: Handle): Table<never> => {
     invalidateMany: (keys, options) =>
       act(instance, () => {
         // All are named before the first goes: a key that is refused leaves the others as they are.
-        const names = Array.from(keys, handle.nameOf)
-        for (const name of names) instance.invalidate(name, options?.mode ?? "hard")
+        instance.invalidateMany(Array.from(keys, handle.nameOf), options?.mode ?? "hard")
       }),
     invalidateTag: (tag) => act(instance, () => instance.invalidateTag(tag)),
     clear: act(instance, () => instance.clear()),
@@ -358,12 +358,14 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
         })
         return Stream.fromIterable(groups).pipe(
           Stream.mapEffect((group) =>
-            Effect.map(
-              Effect.exit(many(group, undefined, value)),
-              (exits) =>
-                group.map((key, i) => tell(key, Exit.isFailure(exits) ? exits : exits.value[i] ?? Exit.interrupt()))
-            ), { concurrency: abreast, unordered: true }),
-          Stream.flatMap(Stream.fromIterable)
+            Effect.map(Effect.exit(many(group, undefined, value)), (exits) => {
+              const told = group.map((key, i) =>
+                tell(key, Exit.isFailure(exits) ? exits : exits.value[i] ?? Exit.interrupt())
+              )
+              // A group has at least one key.
+              return told as [typeof told[number], ...typeof told]
+            }), { concurrency: abreast, unordered: true }),
+          Stream.flattenArray
         )
       })
   }

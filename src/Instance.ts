@@ -73,7 +73,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Entry.Entry<A> | undefined {
     const cell = this.memory.find(name)
     const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
-    if (cell === undefined || entry === undefined || entry.terms.schema !== schema) return undefined
+    if (cell === undefined || entry === undefined || entry.terms.schema !== schema || this.host.closed) return undefined
     if (Entry.status(entry, at, policy) !== "fresh") return undefined
     this.hit(cell, entry, at)
     return entry
@@ -119,10 +119,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const { at, decision, state, status } = seen
       const waiting = { ...reader, found: reader.found ?? status }
       // The machine names only what the namespace gave it.
-      if (decision === "join") return this.follow(waiting, state.flight as Flight.Flight<A, E>, resume)
+      if (decision === "join") return this.follow(waiting, state.flight as Flight.Flight<A, E>, false, resume)
       const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
       return this.begins(fiber, flight, State.departed(state, flight), at)
-        ? this.follow(waiting, flight, resume)
+        ? this.follow(waiting, flight, true, resume)
         : resume(this.cycle(name))
     })
   }
@@ -155,12 +155,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   private follow<B>(
     reader: Waiting<A, E, B>,
     flight: Flight.Flight<A, E>,
+    isStarter: boolean,
     resume: Resume<B, E>
   ): Effect.Effect<void> | void {
     const { fiber, found, name, policy } = reader
     const { host, memory, namespace } = this
-    const isStarter = !flight.claimed
-    flight.claimed = true
     const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
     if (flight.landing !== undefined) return resume(this.land(reader, flight.landing, isStarter, joinedAt))
@@ -194,7 +193,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { found, name, policy, request } = reader
     if (Exit.isSuccess(landing)) {
       const { at, entry, noted, pass } = landing.value
-      const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted) && this.fits(entry, request.spec)
+      const mine = (isStarter || (!pass && (noted === 0 || joinedAt < noted))) && this.fits(entry, request.spec)
       return mine
         ? Exit.succeed(request.view(name, entry, { status: found, source: "lookup", reason: undefined, at, policy }))
         : this.attend(reader)
@@ -255,10 +254,12 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   private refresh(reader: Reader<A, E, unknown>, state: State.State<A>): void {
     const { fiber, name, request } = reader
     if (this.host.refreshing >= this.host.refreshes) return this.skip(name, "limit")
-    this.namespace.apply(
-      name,
-      State.departed(state, new Flight.Flight(this.namespace, name, request.job(fiber), "refresh"))
-    )
+    const job = request.job(fiber)
+    // Nobody waits for it, not the change either that it may have begun in.
+    const free = fiber.getRef(Writing).length === 0
+      ? job
+      : { ...job, context: Context.add(job.context, Writing, []) }
+    this.namespace.apply(name, State.departed(state, new Flight.Flight(this.namespace, name, free, "refresh")))
   }
 
   private skip(name: Key.Name, reason: "held" | "limit"): void {
@@ -336,16 +337,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const flight = due ?? new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
       if (due === undefined) {
         // Until it begins it waits for the flight before it.
-        if (!alone && state.flight !== undefined) flight.crew.waitsFor.push(state.flight as Flight.Flight)
+        if (!alone && state.flight !== undefined) flight.crew.waitsFor.set(state.flight as Flight.Flight, 1)
         if (!this.begins(fiber, flight, State.revalidated(state, flight), at)) return resume(this.cycle(name))
       }
-      const isStarter = !flight.claimed
-      flight.claimed = true
+      const isStarter = due === undefined
       const joinedAt = this.memory.clock
       const wait = Flight.wait(this.namespace, flight, fiber, (landing) => {
         if (Exit.isFailure(landing)) return resume(Effect.failCause(this.told(name, request.spec, landing.cause)))
         const { entry, noted, pass } = landing.value
-        const mine = (!pass || isStarter) && (noted === 0 || joinedAt < noted)
+        const mine = isStarter || (!pass && (noted === 0 || joinedAt < noted))
         resume(
           mine
             ? Effect.succeed(view(name, entry, this.written(request.spec.policy)))
@@ -387,7 +387,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
                 name,
                 (child) =>
                   Effect.callback((resume) =>
-                    this.follow({ ...reader, fiber: child, found: seen.status }, flight, resume)
+                    this.follow({ ...reader, fiber: child, found: seen.status }, flight, true, resume)
                   )
               ])
             }
@@ -501,13 +501,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
   }
 
+  /** The same for many keys: a load that this begins finds none of them as it was. */
+  invalidateMany(names: ReadonlyArray<Key.Name>, mode: "hard" | "soft"): void {
+    this.namespace.gather(undefined, () => names.forEach((name) => this.invalidate(name, mode)))
+  }
+
   /** **invalidateTag.** Also for loads under way, whose tags nobody knows yet. */
   invalidateTag(tag: string): void {
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
     }
     this.memory.note(tag)
-    for (const { key } of this.memory.withTag(tag)) this.namespace.apply(key, State.voided(this.memory.state(key)))
+    this.voidAll(this.memory.withTag(tag))
   }
 
   /** **clear.** Every key. */
@@ -515,7 +520,13 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
     }
-    for (const { key } of this.memory.all()) this.namespace.apply(key, State.voided(this.memory.state(key)))
+    this.voidAll(this.memory.all())
+  }
+
+  private voidAll(cells: ReadonlyArray<Memory.Cell<A>>): void {
+    this.namespace.gather(undefined, () => {
+      for (const { key } of cells) this.namespace.apply(key, State.voided(this.memory.state(key)))
+    })
   }
 
   /** What memory has, expired entries too; loads nothing, counts nothing. */

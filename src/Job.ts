@@ -101,10 +101,16 @@ export interface Batch<A, E> {
 export const bind = (
   spec: { readonly policy: Policy.Policy<never>; readonly terms: Entry.Terms },
   wishes: Wishes
-): { readonly terms: Entry.Terms; readonly age: number } => ({
-  terms: { ...Policy.bounds(spec.policy, wishes), tags: wishes.tags ?? spec.terms.tags, schema: spec.terms.schema },
-  age: wishes.age === undefined ? 0 : Policy.millis("age", wishes.age)
-})
+): { readonly terms: Entry.Terms; readonly age: number } => {
+  const tags: unknown = wishes.tags ?? spec.terms.tags
+  if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
+    return Policy.refuse("tags", tags, "an array of strings")
+  }
+  return {
+    terms: { ...Policy.bounds(spec.policy, wishes), tags, schema: spec.terms.schema },
+    age: wishes.age === undefined ? 0 : Policy.millis("age", wishes.age)
+  }
+}
 
 /**
  * Whether a failure lets an old value stand in. Defects and timeouts do; of errors, `when` decides. A `when` that

@@ -135,7 +135,8 @@ export interface Instance<K, A, P = Options.Reader<unknown>> {
 }
 
 /**
- * How values are loaded: one by one, many at once, or both ways. What a lookup throws is a rejection too.
+ * How values are loaded: one by one, many at once, or both ways. What a lookup throws is a rejection too. A lookup that
+ * waits for its own key is not found out here: it waits until `hardTimeout`.
  *
  * @since 0.1.0
  * @category models
@@ -263,9 +264,10 @@ export const make = (options?: Swr.LayerOptions): OwnCaches => {
 export const over = <E>(runtime: ManagedRuntime.ManagedRuntime<Swr.Cache, E>): Promise<Caches> =>
   runtime.context().then(from)
 
+// One options object, one cache: the object that `Swr.make` is given tells.
+const known = /*#__PURE__*/ new WeakMap<object, object>()
+
 const from = (context: Context.Context<Swr.Cache>): Caches => {
-  // One options object, one cache: the object that `Swr.make` is given tells.
-  const known = new WeakMap<object, object>()
   return {
     make: (options) => {
       const effects = known.get(options) ?? asEffects(options as unknown as Untyped)
@@ -318,7 +320,7 @@ const face = (
 ): Instance<unknown, unknown, object> => {
   const runExit = Effect.runPromiseExitWith(context)
   const run = <B>(effect: Effect.Effect<B, unknown>, signal?: AbortSignal): Promise<B> =>
-    runExit(effect, { signal }).then((exit) => {
+    signal?.aborted === true ? Promise.reject(signal.reason) : runExit(effect, { signal }).then((exit) => {
       if (Exit.isSuccess(exit)) return exit.value
       const why = !Cause.hasInterruptsOnly(exit.cause)
         ? Cause.squash(exit.cause)
@@ -336,7 +338,7 @@ const face = (
   const get = (key: unknown, options?: ReadOptions<object>): Promise<unknown> => {
     // A fresh hit is here already; anything else, a key or policy that is refused too, is the fiber's to tell.
     try {
-      const entry = handle.fresh(key, options?.policy)
+      const entry = options?.signal?.aborted === true ? undefined : handle.fresh(key, options?.policy)
       if (entry !== undefined) return Promise.resolve(entry.value)
     } catch {}
     return run(Handle.asEffect(new Handle.Value(handle, key, options?.policy)), options?.signal)

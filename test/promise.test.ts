@@ -104,6 +104,18 @@ describe("SwrPromise", () => {
     await close()
   })
 
+  it("R7: a signal that is aborted already: nothing is loaded, and nothing answered", async () => {
+    const { caches, close } = await open()
+    const { calls, lookup } = numbered()
+    const cache = caches.make({ name: "c", lookup, freshFor: "1 minute" })
+    const signal = AbortSignal.abort("left")
+    assert.strictEqual(await failure(cache.get("k", { signal })), "left")
+    assert.lengthOf(calls, 0)
+    await cache.get("k")
+    assert.strictEqual(await failure(cache.get("k", { signal })), "left")
+    await close()
+  })
+
   it("tells the lookup of the entry before, and takes schemas, batches and per-read policies", async () => {
     const { caches, close, pass } = await open()
     const seen: Array<unknown> = []
