@@ -103,26 +103,25 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     }
     const reader = { fiber, name, policy, request, found: undefined }
     const seen = this.glance(reader, at)
-    return Exit.isExit(seen) ? seen : this.attend(reader, seen)
+    return Exit.isExit(seen) ? seen : this.attend({ ...reader, found: seen.status }, seen)
   }
 
   /**
    * Joins the load that the machine named, or starts the one that it asked for, and waits: in one step, so that nothing
    * can come between a load and the reader it is for.
    */
-  private attend<B>(reader: Reader<A, E, B>, first?: Seen<A>): Effect.Effect<B, E> {
+  private attend<B>(reader: Waiting<A, E, B>, first?: Seen<A>): Effect.Effect<B, E> {
     const { fiber, name, request } = reader
     return Effect.callback((resume) => {
       // The fiber may have paused since it looked.
       const seen = first !== undefined && this.memory.state(name) === first.state ? first : this.glance(reader)
       if (Exit.isExit(seen)) return resume(seen)
-      const { at, decision, state, status } = seen
-      const waiting = { ...reader, found: reader.found ?? status }
+      const { at, decision, state } = seen
       // The machine names only what the namespace gave it.
-      if (decision === "join") return this.follow(waiting, state.flight as Flight.Flight<A, E>, false, resume)
+      if (decision === "join") return this.follow(reader, state.flight as Flight.Flight<A, E>, false, resume)
       const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
       return this.begins(fiber, flight, State.departed(state, flight), at)
-        ? this.follow(waiting, flight, true, resume)
+        ? this.follow(reader, flight, true, resume)
         : resume(this.cycle(name))
     })
   }

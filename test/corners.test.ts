@@ -1,6 +1,6 @@
 /** Corners that an adversary found, and once were wrong. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, References } from "effect"
 import { Swr } from "effect-swr"
 import { settle, stale, start, within } from "./Origin.ts"
 
@@ -138,5 +138,24 @@ describe("corners", () => {
       yield* cache.mutate("k", () => Effect.as(Swr.swr("other", refreshing, old), "changed"))
       yield* settle
       assert.strictEqual(yield* cache.get("k"), "changed by the refresh")
+    }).pipe(within()))
+
+  it.effect("R18: a read that pauses between its look and its wait, while the key changes, counts once", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: (_: string) => Effect.never, ...stale })
+      const sum = Effect.map(cache.stats, ({ hits, joined, misses, stale }) => hits + stale + misses + joined)
+      for (let ops = 3; ops <= 6; ops++) {
+        for (let steps = 0; steps < 10; steps++) {
+          const key = `${ops}/${steps}`
+          const before = yield* sum
+          const reading = Effect.provideService(cache.get(key), References.MaxOpsBeforeYield, ops)
+          const reader = yield* Effect.forkChild(reading, { startImmediately: true })
+          for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+          const other = yield* start(cache.get(key))
+          yield* settle
+          assert.strictEqual((yield* sum) - before, 2, key)
+          for (const fiber of [reader, other]) yield* Fiber.interrupt(fiber)
+        }
+      }
     }).pipe(within()))
 })
