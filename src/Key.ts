@@ -104,7 +104,7 @@ export const show = (name: Name): string => {
   const text = plain.startsWith(NUL) ? `[${jsons(plain.slice(NUL.length)).join(",")}]` : plain
   const escape = (unit: string) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")
   // Line ends and terminal codes in a key must not write into a log what the program did not.
-  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, escape)
+  return /^[ -~]*$/.test(text) ? text : text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, escape)
 }
 
 const NUL = "\0"

@@ -82,10 +82,11 @@ export const promiseFace = {
   error: true,
   waits: true,
   open: async (options) => {
-    const caches = await SwrPromise.over(ManagedRuntime.make(layer))
+    const runtime = ManagedRuntime.make(layer)
+    const caches = await SwrPromise.over(runtime)
     const lookup = options.waits ? options.load : async (key) => options.load(key)
     const cache = caches.make({ ...optionsOf(options), lookup })
-    return { read: (key) => cache.get(key), close: () => caches.close() }
+    return { read: (key) => cache.get(key), close: () => runtime.dispose() }
   }
 }
 
