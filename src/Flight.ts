@@ -103,7 +103,7 @@ export interface Crew {
   aloft: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** The flights that its lookup waits for just now, and how many times over. */
-  readonly waitsFor: Map<Flight, number>
+  waitsFor: Map<Flight, number> | undefined
   /** The crew whose lookup waits for this one, and what this one loads: names of keys, of a namespace. */
   parent: Crew | undefined
   readonly namespace: object
@@ -148,7 +148,7 @@ export class Flight<A = unknown, E = unknown> {
   readonly alone: boolean
 
   constructor(namespace: object, name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
-    this.crew = { aloft: 1, fiber: undefined, waitsFor: new Map(), parent: undefined, namespace, names: [name] }
+    this.crew = { aloft: 1, fiber: undefined, waitsFor: undefined, parent: undefined, namespace, names: [name] }
     this.name = name
     this.job = job
     this.cause = cause
@@ -183,8 +183,11 @@ export class Flight<A = unknown, E = unknown> {
       return
     }
     host.landings++
-    done()
-    host.landings--
+    try {
+      done()
+    } finally {
+      host.landings--
+    }
   }
 }
 
@@ -293,7 +296,7 @@ export class Namespace<A = unknown, E = unknown> {
     const crew: Crew = {
       ...first.crew,
       aloft: flights.length,
-      waitsFor: new Map(),
+      waitsFor: undefined,
       names: flights.map(({ name }) => name)
     }
     const now = this.host.now()
@@ -324,7 +327,7 @@ export class Namespace<A = unknown, E = unknown> {
     flight.begunAt = now
     flight.clock = this.memory.clock
     flight.passing = now < this.memory.state(flight.name).passUntil
-    flight.crew.waitsFor.clear()
+    flight.crew.waitsFor = undefined
     this.flying++
     this.counters.loads++
     if (flight.alone) this.strays.add(flight)
@@ -549,15 +552,16 @@ export const wait = <A, E>(
       if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
       return undefined
     }
+    crew.waitsFor ??= new Map()
     crew.waitsFor.set(target, (crew.waitsFor.get(target) ?? 0) + 1)
   }
   flight.waiters++
   let waits = true
   const end = () => {
     waits = false
-    const times = crew?.waitsFor.get(target) ?? 0
-    if (times > 1) crew?.waitsFor.set(target, times - 1)
-    else crew?.waitsFor.delete(target)
+    const times = crew?.waitsFor?.get(target) ?? 0
+    if (times > 1) crew?.waitsFor?.set(target, times - 1)
+    else crew?.waitsFor?.delete(target)
     flight.waiters--
   }
   const forget = flight.await((landing) => {
@@ -591,5 +595,5 @@ const reaches = (from: Flight, to: Crew, seen: Set<Crew>): boolean => {
   if (from.landed || seen.has(from.crew)) return false
   if (from.crew === to) return true
   seen.add(from.crew)
-  return Array.from(from.crew.waitsFor.keys()).some((next) => reaches(next, to, seen))
+  return Array.from(from.crew.waitsFor?.keys() ?? []).some((next) => reaches(next, to, seen))
 }

@@ -336,7 +336,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const flight = due ?? new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "revalidate", alone)
       if (due === undefined) {
         // Until it begins it waits for the flight before it.
-        if (!alone && state.flight !== undefined) flight.crew.waitsFor.set(state.flight as Flight.Flight, 1)
+        if (!alone && state.flight !== undefined) flight.crew.waitsFor = new Map([[state.flight as Flight.Flight, 1]])
         if (!this.begins(fiber, flight, State.revalidated(state, flight), at)) return resume(this.cycle(name))
       }
       const isStarter = due === undefined
