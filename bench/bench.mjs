@@ -7,7 +7,7 @@
  * node bench.mjs --quick
  * ```
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { cpus } from "node:os"
 import { parseArgs } from "node:util"
@@ -70,22 +70,26 @@ if (unhandled > 0) console.log(`\n${unhandled} promises were rejected with nobod
 const targets = judge(results)
 if (targets.length > 0) console.log(`\nTargets\n${tableOf(targets)}`)
 
-const require = createRequire(import.meta.url)
+const packageAt = (url) => JSON.parse(readFileSync(url, "utf8"))
+
+/** What is installed, which may differ from what is asked for; by path, as some don't export their package.json. */
 const versionOf = (name) => {
-  try {
-    return JSON.parse(readFileSync(require.resolve(`${name}/package.json`), "utf8")).version
-  } catch {
-    return undefined
-  }
+  const folder = createRequire(import.meta.url).resolve.paths(name)
+    .find((one) => existsSync(`${one}/${name}/package.json`))
+  return folder === undefined ? undefined : packageAt(`${folder}/${name}/package.json`).version
 }
 
 if (flags.json !== undefined) {
-  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"))
+  const { dependencies } = packageAt(new URL("package.json", import.meta.url))
+  const { name, version } = packageAt(new URL("../package.json", import.meta.url))
+  const rivals = ["effect", ...Object.keys(dependencies)]
   const record = {
     date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, ${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    platform: `${process.platform} ${process.arch}`,
     node: process.version,
-    versions: { effect: versionOf("effect"), ...dependencies },
+    versions: { [name]: version, ...Object.fromEntries(rivals.map((rival) => [rival, versionOf(rival)])) },
     settings,
     configurations: Object.fromEntries(contenders.map(({ config, name }) => [name, config])),
     scenarios: results,
