@@ -13,7 +13,7 @@ const why =
   `Where it loses, and why: \`lru-cache\` and \`ttlcache\` are synchronous tables; the first reads the clock at most once
 per millisecond, the second never. effect-swr reads a monotonic clock at each read. It runs each load in a fiber of its
 own, with a scope, limits and a fence against writes that come in between, so a miss and a refresh cost more than
-calling a function and storing its promise.`
+calling a function and storing its promise; at the Promise face whoever waits runs a fiber besides.`
 
 const ours = "effect-swr, in a fiber"
 const isOurs = (name) => name.startsWith("effect-swr")
