@@ -105,6 +105,10 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
     handles.set(opening.name, { options: opening.options, handle })
     return handle
   }
+  // Those that end may leave finalizers of their lookup behind.
+  const ended: Effect.Effect<void> = Effect.suspend(() =>
+    host.fibers.size === 0 ? Effect.void : Effect.andThen(Fiber.interruptAll(Array.from(host.fibers)), ended)
+  )
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       host.closed = true
@@ -114,7 +118,7 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
       Effect.andThen(Effect.suspend(() => {
         host.closing.forEach((close) => close())
         handles.forEach(({ handle }) => handle.instance.namespace.close())
-        return Fiber.interruptAll(Array.from(host.fibers))
+        return ended
       }))
     )
   )

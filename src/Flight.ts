@@ -16,6 +16,7 @@ import {
   Option,
   type Redacted,
   Result,
+  Scope,
   Tracer
 } from "effect"
 import * as Entry from "./Entry.ts"
@@ -191,6 +192,19 @@ export class Flight<A = unknown, E = unknown> {
   }
 }
 
+/** The scope of a load: what `Scope.makeUnsafe` answers, without writing the same keys anew for each. */
+interface LoadScope extends Scope.Closeable {}
+class LoadScope {
+  static {
+    Object.assign(this.prototype, Scope.makeUnsafe())
+  }
+  declare state: Scope.State.Empty | Scope.State.Open | Scope.State.Closed
+
+  constructor() {
+    this.state = LoadScope.prototype.state
+  }
+}
+
 /** The memory of one cache and its flights. */
 export class Namespace<A = unknown, E = unknown> {
   readonly memory: Memory.Memory<A>
@@ -288,7 +302,7 @@ export class Namespace<A = unknown, E = unknown> {
       ? Option.none()
       : Option.some({ value: entry.value, age: Duration.millis(Entry.age(entry, flight.begunAt)) })
     const load = this.fit(flight, Effect.suspend(() => lookup(previous)))
-    this.fork(flight.crew, flight, load).addObserver((exit) => this.land(flight, exit))
+    this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
     this.limit(flight, spec.hardTimeout)
   }
 
@@ -314,7 +328,7 @@ export class Namespace<A = unknown, E = unknown> {
           return Effect.map(Effect.exit(this.fit(flight, value)), (exit) => this.land(flight, exit))
         }, { concurrency: "unbounded", discard: true })
     )
-    this.fork(crew, first, load).addObserver((exit) => {
+    this.fork(crew, first, load, (exit) => {
       // Only where the lookup of many itself failed is there a flight that has not landed.
       if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
     })
@@ -348,14 +362,23 @@ export class Namespace<A = unknown, E = unknown> {
       }))
   }
 
-  /** Runs what lands the flights of a crew in a fiber of the layer's, with the services of the first one. */
-  fork<B>(crew: Crew, first: Flight<A, E>, effect: Effect.Effect<B, E>): Fiber.Fiber<B, E> {
+  /**
+   * Runs what lands the flights of a crew in a fiber of the layer's and a scope of its own, with the services of the
+   * first one.
+   */
+  private fork<B>(
+    crew: Crew,
+    first: Flight<A, E>,
+    effect: Effect.Effect<B, E>,
+    ended: (exit: Exit.Exit<B, E>) => void
+  ): void {
     const host = this.host
     const { context, span } = first.job
+    const scope = new LoadScope()
     // Without a tracer nobody would see the span, and making it costs more than the rest of a load.
     const load = Context.getOrUndefined(context, Tracer.Tracer) === undefined
-      ? Effect.scoped(effect)
-      : Effect.withSpan(Effect.scoped(effect), `${this.name}.load`, {
+      ? effect
+      : Effect.withSpan(effect, `${this.name}.load`, {
         root: true,
         links: span === undefined ? [] : [{ span, attributes: {} }],
         attributes: { "swr.cache": this.name }
@@ -366,17 +389,33 @@ export class Namespace<A = unknown, E = unknown> {
     const rootless = Context.getOrUndefined(context, Tracer.ParentSpan) === undefined
       ? context
       : Context.omit(Tracer.ParentSpan)(context)
-    const fiber = Effect.runForkWith(Context.add(rootless, Current, crew))(
-      yields ? Effect.andThen(Effect.yieldNow, load) : load
-    )
+    const run = Effect.runForkWith(Context.add(Context.add(rootless, Current, crew), Scope.Scope, scope))
+    const fiber = run(yields ? Effect.andThen(Effect.yieldNow, load) : load)
     host.depth--
-    if (fiber.pollUnsafe() !== undefined) return fiber
+    fiber.addObserver((exit) => {
+      // `Effect.scoped` would cost a load that needs no scope as much as the load.
+      const closing = Scope.closeUnsafe(scope, exit)
+      if (closing === undefined) return ended(exit)
+      this.attach(
+        run(Effect.uninterruptible(closing)),
+        (closed) => ended(Exit.isFailure(closed) ? Exit.failCause(closed.cause) : exit)
+      )
+    })
+    if (fiber.pollUnsafe() !== undefined) return
     crew.fiber = fiber
-    host.fibers.add(fiber)
-    fiber.addObserver(() => host.fibers.delete(fiber))
+    this.attach(fiber, () => {})
     // The lookup itself may have made everybody leave.
     if (crew.aloft === 0) fiber.interruptUnsafe()
-    return fiber
+  }
+
+  /** A closing layer waits for it. */
+  private attach<B, E2>(fiber: Fiber.Fiber<B, E2>, ended: (exit: Exit.Exit<B, E2>) => void): void {
+    const { fibers } = this.host
+    fibers.add(fiber)
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber)
+      ended(exit)
+    })
   }
 
   /** Abandons the load at its limit, whatever it is doing. */

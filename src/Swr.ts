@@ -366,7 +366,8 @@ const open = (
     key: options.key,
     lookup: options.lookup,
     lookupMany: options.lookupMany,
-    context
+    // Flat: what a load adds to it is then never a copy of the whole.
+    context: context && Context.makeUnsafe(context.mapUnsafe)
   })
 
 /**
