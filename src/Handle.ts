@@ -6,10 +6,11 @@
 import { Context, Effect, Effectable, Exit, type Fiber, Option, type Result, Stream, Tracer } from "effect"
 import * as Answer from "./Answer.ts"
 import type * as Entry from "./Entry.ts"
-import * as Flight from "./Flight.ts"
+import type * as Flight from "./Flight.ts"
 import * as Core from "./Instance.ts"
 import type * as Job from "./Job.ts"
 import * as Key from "./Key.ts"
+import * as Namespace from "./Namespace.ts"
 import * as Options from "./Options.ts"
 import * as Policy from "./Policy.ts"
 import type * as Store from "./Store.ts"
@@ -20,7 +21,7 @@ import type * as Store from "./Store.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Stats extends Flight.Counters {
+export interface Stats extends Namespace.Counters {
   /** Keys of which something is kept. */
   readonly size: number
   /** The sum of their weights; without `weight` every entry weighs 1. */
@@ -157,7 +158,7 @@ export class Handle {
     this.spec = this.served(opening.spec(limits))
     this.nameOf = key === undefined ? (k) => nameOf(k as Key.Key) : (k) => nameOf(key(k))
     this.instance = new Core.Instance(
-      new Flight.Namespace(host, name, {
+      new Namespace.Namespace(host, name, {
         capacity: memory.capacity === undefined ? capacity : Options.count("capacity", memory.capacity, 1),
         weightLimit: Options.weightLimit(memory.weight),
         weight: memory.weight?.of

@@ -11,6 +11,7 @@ import * as Flight from "./Flight.ts"
 import * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import type * as Memory from "./Memory.ts"
+import * as Namespace from "./Namespace.ts"
 import type * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
 import * as Store from "./Store.ts"
@@ -45,7 +46,7 @@ const Writing = Context.Reference<ReadonlyArray<object>>("~effect-swr/Instance/W
 
 /** One cache. */
 export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
-  readonly namespace: Flight.Namespace<A, E>
+  readonly namespace: Namespace.Namespace<A, E>
   private readonly host: Flight.Host
   private readonly memory: Memory.Memory<A>
   private readonly writers = new Map<
@@ -53,7 +54,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }
   >()
 
-  constructor(namespace: Flight.Namespace<A, E>) {
+  constructor(namespace: Namespace.Namespace<A, E>) {
     this.namespace = namespace
     this.host = namespace.host
     this.memory = namespace.memory
@@ -162,7 +163,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
     if (flight.landing !== undefined) return resume(this.land(reader, flight.landing, isStarter, joinedAt))
-    const wait = Flight.wait(namespace, flight, fiber, (landing) => {
+    const wait = Namespace.wait(namespace, flight, fiber, (landing) => {
       timer?.interruptUnsafe()
       resume(this.land(reader, landing, isStarter, joinedAt))
     })
@@ -341,7 +342,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       }
       const isStarter = due === undefined
       const joinedAt = this.memory.clock
-      const wait = Flight.wait(this.namespace, flight, fiber, (landing) => {
+      const wait = Namespace.wait(this.namespace, flight, fiber, (landing) => {
         if (Exit.isFailure(landing)) return resume(Effect.failCause(this.told(name, request.spec, landing.cause)))
         const { entry, noted, pass } = landing.value
         const mine = isStarter || (!pass && (noted === 0 || joinedAt < noted))

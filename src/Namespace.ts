@@ -1,0 +1,461 @@
+/**
+ * The memory of one cache and the loads under way for it: what the machine answers is put here, and in the same step
+ * the load that it newly names begins. Also the end of a load: what becomes of its value.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Context, Duration, Effect, Exit, type Fiber, Option, Result, Scope, Tracer } from "effect"
+import * as Entry from "./Entry.ts"
+import * as Event from "./Event.ts"
+import * as Flight from "./Flight.ts"
+import * as Job from "./Job.ts"
+import * as Key from "./Key.ts"
+import * as Memory from "./Memory.ts"
+import * as Policy from "./Policy.ts"
+import * as State from "./State.ts"
+
+/** Counters since the cache began. Each read counts once, as what it found: `hits`, `stale`, `misses` or `joined`. */
+export interface Counters {
+  hits: number
+  stale: number
+  misses: number
+  joined: number
+  loads: number
+  failures: number
+  evictions: number
+}
+
+/** How long a key whose value is for one reader alone is left to load side by side. */
+const PASS = 5_000
+
+/** The scope of a load: what `Scope.makeUnsafe` answers, without writing the same keys anew for each. */
+interface LoadScope extends Scope.Closeable {}
+class LoadScope {
+  static {
+    Object.assign(this.prototype, Scope.makeUnsafe())
+  }
+  declare state: Scope.State.Empty | Scope.State.Open | Scope.State.Closed
+
+  constructor() {
+    this.state = LoadScope.prototype.state
+  }
+}
+
+/** The memory of one cache and its flights. */
+export class Namespace<A = unknown, E = unknown> {
+  readonly memory: Memory.Memory<A>
+  readonly counters: Counters = { hits: 0, stale: 0, misses: 0, joined: 0, loads: 0, failures: 0, evictions: 0 }
+  flying = 0
+  /** Flights under way that no state names. */
+  private readonly strays = new Set<Flight.Flight<A, E>>()
+  private gathering: Array<Flight.Flight<A, E>> | undefined = undefined
+
+  readonly name: string
+  readonly host: Flight.Host
+  private readonly weight: ((value: A, key: unknown) => number) | undefined
+
+  constructor(host: Flight.Host, name: string, options: {
+    readonly capacity: number
+    readonly weightLimit: number
+    readonly weight: ((value: A, key: unknown) => number) | undefined
+  }) {
+    this.host = host
+    this.name = name
+    this.weight = options.weight
+    this.memory = new Memory.Memory<A>(options.capacity, options.weightLimit, (cell, entry) => {
+      this.counters.evictions++
+      if (host.listeners.size > 0) {
+        host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, host.now()) })
+      }
+    })
+  }
+
+  /** The fields that every event has. */
+  about(name: Key.Name): { readonly cache: string; readonly key: string } {
+    return { cache: this.name, key: Key.show(name) }
+  }
+
+  /**
+   * Puts a state that the machine answered. A flight that it no longer names is forgotten; one that it newly names
+   * begins. This is one synchronous step: nothing can come between what is known and what is running.
+   */
+  apply(name: Key.Name, next: State.State<A>, now = this.host.now(), weight?: number): void {
+    const before = this.memory.put(name, next, now, weight)
+    // The pass is over: what was loaded in it renews no other.
+    if (before.passUntil !== 0 && next.passUntil === 0) {
+      this.strays.forEach((flight) => {
+        if (flight.name === name) flight.forgotten = true
+      })
+    }
+    // The machine names only what this class gave it.
+    const old = before.flight as Flight.Flight<A, E> | undefined
+    const flight = next.flight as Flight.Flight<A, E> | undefined
+    if (old === flight) return
+    if (old !== undefined && !old.landed) {
+      old.forgotten = true
+      old.background = false
+      this.strays.add(old)
+      if (old.waiters === 0) this.stop(old)
+    }
+    if (flight === undefined || flight.begun) return
+    // Counted when it is named: those of a batch begin together, later.
+    if (flight.cause === "refresh") this.host.refreshing++
+    if (flight.waiters === 0 && !flight.background) this.stop(flight)
+    else if (this.gathering === undefined) this.begin(flight, now)
+    else this.gathering.push(flight)
+  }
+
+  /**
+   * Several keys change in one step: the flights that the states then name begin when all have changed, as one batch
+   * where there is one. Answers them.
+   */
+  gather(batch: Job.Batch<A, E> | undefined, f: () => void): ReadonlyArray<Flight.Flight<A, E>> {
+    const flights: Array<Flight.Flight<A, E>> = []
+    this.gathering = flights
+    try {
+      f()
+    } finally {
+      this.gathering = undefined
+    }
+    if (batch === undefined) {
+      for (const flight of flights) if (!flight.landed) this.begin(flight, this.host.now())
+      return flights
+    }
+    for (const isRefresh of [true, false]) {
+      const some = flights.filter((flight) => (flight.cause === "refresh") === isRefresh)
+      if (some[0] !== undefined) this.beginMany(some, some[0], batch)
+    }
+    return flights
+  }
+
+  /** Starts the load, in this very step; a refresh starts with a yield, out of its reader's way. */
+  begin(flight: Flight.Flight<A, E>, now: number): void {
+    const { lookup, spec } = flight.job
+    this.depart(flight, now)
+    if (flight.landed) return
+    const entry = this.memory.state(flight.name).entry
+    const previous = entry === undefined || Entry.isDead(entry, flight.begunAt)
+      ? Option.none()
+      : Option.some({ value: entry.value, age: Duration.millis(Entry.age(entry, flight.begunAt)) })
+    const load = this.fit(flight, Effect.suspend(() => lookup(previous)))
+    this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
+    this.limit(flight, spec.hardTimeout)
+  }
+
+  private beginMany(
+    flights: ReadonlyArray<Flight.Flight<A, E>>,
+    first: Flight.Flight<A, E>,
+    batch: Job.Batch<A, E>
+  ): void {
+    const crew: Flight.Crew = {
+      ...first.crew,
+      aloft: flights.length,
+      waitsFor: undefined,
+      names: flights.map(({ name }) => name)
+    }
+    const now = this.host.now()
+    for (const flight of flights) {
+      flight.crew = crew
+      this.depart(flight, now)
+    }
+    const load = Effect.flatMap(
+      Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
+      (values) =>
+        Effect.forEach(flights, (flight) => {
+          const value = values.has(flight.name)
+            ? Effect.succeed(values.get(flight.name) as A)
+            : Effect.suspend(() => batch.omitted(flight.job.key))
+          return Effect.map(Effect.exit(this.fit(flight, value)), (exit) => this.land(flight, exit))
+        }, { concurrency: "unbounded", discard: true })
+    )
+    this.fork(crew, first, load, (exit) => {
+      // Only where the lookup of many itself failed is there a flight that has not landed.
+      if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
+    })
+    for (const flight of flights) this.limit(flight, flight.job.spec.hardTimeout)
+  }
+
+  /** From now on the flight counts. After the layer has closed it lands at once. */
+  private depart(flight: Flight.Flight<A, E>, now: number): void {
+    flight.begun = true
+    flight.begunAt = now
+    flight.clock = this.memory.clock
+    flight.passing = now < this.memory.state(flight.name).passUntil
+    flight.crew.waitsFor = undefined
+    this.flying++
+    this.counters.loads++
+    if (flight.alone) this.strays.add(flight)
+    if (this.host.listeners.size > 0) {
+      this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
+    }
+    if (this.host.closed) this.stop(flight)
+  }
+
+  /** With a schema: encoded and decoded once, so that what is answered is what any later reader will get. */
+  fit(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const codec = flight.job.spec.codec
+    if (codec === undefined) return load
+    return Effect.flatMap(load, (value) =>
+      Effect.catch(codec.roundTrip(value), (problem) => {
+        flight.problem = problem
+        return Effect.succeed(value)
+      }))
+  }
+
+  /**
+   * Runs what lands the flights of a crew in a fiber of the layer's and a scope of its own, with the services of the
+   * first one.
+   */
+  private fork<B>(
+    crew: Flight.Crew,
+    first: Flight.Flight<A, E>,
+    effect: Effect.Effect<B, E>,
+    ended: (exit: Exit.Exit<B, E>) => void
+  ): void {
+    const host = this.host
+    const { context, span } = first.job
+    const scope = new LoadScope()
+    // Without a tracer nobody would see the span, and making it costs more than the rest of a load.
+    const load = Context.getOrUndefined(context, Tracer.Tracer) === undefined
+      ? effect
+      : Effect.withSpan(effect, `${this.name}.load`, {
+        root: true,
+        links: span === undefined ? [] : [{ span, attributes: {} }],
+        attributes: { "swr.cache": this.name }
+      })
+    const yields = first.cause === "refresh" || host.depth >= Flight.DEEP
+    host.depth++
+    // A load's spans are no part of a span that will have ended.
+    const rootless = Context.getOrUndefined(context, Tracer.ParentSpan) === undefined
+      ? context
+      : Context.omit(Tracer.ParentSpan)(context)
+    const run = Effect.runForkWith(Context.add(Context.add(rootless, Flight.Current, crew), Scope.Scope, scope))
+    const fiber = run(yields ? Effect.andThen(Effect.yieldNow, load) : load)
+    host.depth--
+    fiber.addObserver((exit) => {
+      // `Effect.scoped` would cost a load that needs no scope as much as the load.
+      const closing = Scope.closeUnsafe(scope, exit)
+      if (closing === undefined) return ended(exit)
+      this.attach(
+        run(Effect.uninterruptible(closing)),
+        (closed) => ended(Exit.isFailure(closed) ? Exit.failCause(closed.cause) : exit)
+      )
+    })
+    if (fiber.pollUnsafe() !== undefined) return
+    crew.fiber = fiber
+    this.attach(fiber, () => {})
+    // The lookup itself may have made everybody leave.
+    if (crew.aloft === 0) fiber.interruptUnsafe()
+  }
+
+  /** A closing layer waits for it. */
+  private attach<B, E2>(fiber: Fiber.Fiber<B, E2>, ended: (exit: Exit.Exit<B, E2>) => void): void {
+    const { fibers } = this.host
+    fibers.add(fiber)
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber)
+      ended(exit)
+    })
+  }
+
+  /** Abandons the load at its limit, whatever it is doing. */
+  limit(flight: Flight.Flight<A, E>, limit: number): void {
+    if (flight.landed) return
+    flight.timer = this.sleep(limit, () => {
+      if (flight.landed) return
+      const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
+      // The types say LoadTimeout where the options name the limit.
+      this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
+    })
+  }
+
+  /** Calls back after so many milliseconds, unless it is interrupted before. */
+  sleep(millis: number, then: () => void): Fiber.Fiber<unknown, unknown> {
+    const timer = Effect.runForkWith(this.host.context)(this.host.clock.sleep(Duration.millis(millis)))
+    timer.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) then()
+    })
+    return timer
+  }
+
+  /** The end of a load: commit, then answer who waits. Once; whatever comes later is not heard. */
+  land(flight: Flight.Flight<A, E>, exit: Exit.Exit<A, E>, timedOut = false): void {
+    if (flight.landed) return
+    this.end(flight, timedOut)
+    flight.resolve(this.settle(flight, exit), this.host)
+  }
+
+  private settle(flight: Flight.Flight<A, E>, exit: Exit.Exit<A, E>): Flight.Landed<A, E> {
+    try {
+      return Exit.isSuccess(exit) ? Exit.succeed(this.commit(flight, exit.value)) : this.fail(flight, exit.cause)
+    } catch (defect) {
+      // Whatever goes wrong here, the key is free again and nobody waits for ever.
+      this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+      return Exit.die(defect)
+    }
+  }
+
+  /** Stops a load that nobody waits for. */
+  stop(flight: Flight.Flight<A, E>): void {
+    if (flight.landed) return
+    if (flight.begun) this.end(flight, true)
+    else flight.landed = true
+    this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+    flight.resolve(Exit.interrupt(), this.host)
+  }
+
+  /** The layer closes: every load is stopped, and nothing is kept. */
+  close(): void {
+    for (const { key } of this.memory.all()) {
+      // The machine names only what this class gave it.
+      const flight = this.memory.state(key).flight as Flight.Flight<A, E> | undefined
+      if (flight !== undefined) this.stop(flight)
+    }
+    this.strays.forEach((flight) => this.stop(flight))
+    this.memory.close()
+  }
+
+  private end(flight: Flight.Flight<A, E>, interrupt: boolean): void {
+    flight.landed = true
+    this.flying--
+    if (flight.forgotten || flight.alone) this.strays.delete(flight)
+    if (flight.cause === "refresh") this.host.refreshing--
+    flight.timer?.interruptUnsafe()
+    // Told to stop, with the last one of its crew; nobody waits until it has.
+    if (--flight.crew.aloft === 0 && interrupt) flight.crew.fiber?.interruptUnsafe()
+  }
+
+  private commit(flight: Flight.Flight<A, E>, value: A): Flight.Landing<A> {
+    const { host, memory } = this
+    const { alone, clock, job: { key, spec }, name } = flight
+    const now = host.now()
+    const wish = flight.problem === undefined ? Job.wish(spec, value, key) : "encode"
+    const { age, terms } = typeof wish === "string" ? { age: 0, terms: spec.terms } : wish
+    const entry = this.entry(value, now - age, clock, terms)
+    const noted = memory.noted(terms.tags)
+    const state = memory.state(name)
+    let dropped: Event.DropReason | undefined
+    let next = state
+    let weight: number | undefined
+    if (wish === "pass" && (state.flight === flight || (alone && !flight.forgotten && state.passUntil !== 0))) {
+      dropped = "pass"
+      next = State.passed(state, now + PASS)
+    } else if (state.flight !== flight || noted > clock) {
+      dropped = alone ? "pass" : "forgotten"
+      next = State.refused(state, flight)
+    } else if (typeof wish === "string" || flight.passing) {
+      dropped = typeof wish === "string" ? wish : "pass"
+      next = State.answered(state, flight)
+    } else {
+      weight = this.weigh(value, key)
+      if (!memory.fits(weight)) dropped = "weight"
+      next = dropped ? State.answered(state, flight) : State.loaded(state, flight, entry)
+    }
+    // Told before it is done: a load that was due begins in `apply`.
+    if (host.listeners.size > 0) {
+      const about = this.about(name)
+      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: now - flight.begunAt })
+      else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
+      if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
+    }
+    this.apply(name, next, now, weight)
+    return { entry, at: now, pass: wish === "pass", noted: noted > clock ? noted : 0 }
+  }
+
+  private fail(flight: Flight.Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
+    const { host, memory } = this
+    const { name, job: { policy, spec } } = flight
+    const now = host.now()
+    const state = memory.state(name)
+    this.counters.failures++
+    const isAnswer = !Job.isOutage(policy, cause, true)
+    const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
+    const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
+    // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
+    const isNews = flight.waiters === 0 || (lives && !State.isHeld(state, flight.begunAt))
+    if (host.listeners.size > 0 || isNews) {
+      const event = {
+        _tag: "LoadFailed",
+        ...this.about(name),
+        failure: cause,
+        duration: now - flight.begunAt,
+        retryIn
+      } as const
+      if (host.listeners.size > 0) host.publish(event)
+      if (isNews) Effect.runForkWith(host.context)(Event.logFailure(event))
+    }
+    this.apply(
+      name,
+      State.failed(state, flight, now, {
+        retryAt: now + retryIn,
+        isAnswer,
+        // An interruption says nothing of the origin.
+        failure: spec.failureTimeToLive > 0 && !Cause.hasInterruptsOnly(cause)
+          ? { cause, until: now + spec.failureTimeToLive }
+          : undefined
+      }),
+      now
+    )
+    return Exit.failCause(cause)
+  }
+
+  /** An entry of this cache, its jitter drawn. */
+  entry(value: A, bornAt: number, clock: number, terms: Entry.Terms): Entry.Entry<A> {
+    return new Entry.Entry(value, bornAt, clock, Math.floor(this.host.random() * Entry.JITTER_STEPS), -1, terms)
+  }
+
+  /** What an entry weighs; `Infinity` for what can't be weighed. */
+  weigh(value: A, key: unknown): number {
+    const weight = this.weight
+    if (weight === undefined) return 1
+    const weighed = Result.getOrElse(Result.try(() => weight(value, key)), () => Infinity)
+    return weighed >= 0 ? weighed : Infinity
+  }
+}
+
+/**
+ * Counts the reader as waiting until the flight lands or the reader leaves. One that leaves with an answer turns the
+ * load into a refresh, which finishes; one that is interrupted, being the last, stops it. `undefined` where waiting
+ * could never end.
+ */
+export const wait = <A, E>(
+  namespace: Namespace<A, E>,
+  flight: Flight.Flight<A, E>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  landed: (landing: Flight.Landed<A, E>) => void
+): { readonly leave: (answered: boolean) => void } | undefined => {
+  const crew = fiber.getRef(Flight.Current)
+  const target = flight as unknown as Flight.Flight
+  if (crew !== undefined && crew.aloft > 0) {
+    if (Flight.reaches(target, crew, new Set())) {
+      if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
+      return undefined
+    }
+    crew.waitsFor ??= new Map()
+    crew.waitsFor.set(target, (crew.waitsFor.get(target) ?? 0) + 1)
+  }
+  flight.waiters++
+  let waits = true
+  const end = () => {
+    waits = false
+    const times = crew?.waitsFor?.get(target) ?? 0
+    if (times > 1) crew?.waitsFor?.set(target, times - 1)
+    else crew?.waitsFor?.delete(target)
+    flight.waiters--
+  }
+  const forget = flight.await((landing) => {
+    // Who was called back before may have interrupted this one.
+    if (!waits) return
+    end()
+    landed(landing)
+  })
+  return {
+    leave: (answered) => {
+      if (!waits) return
+      forget()
+      end()
+      if (answered && !flight.forgotten) flight.background = true
+      if (flight.waiters === 0 && !flight.background) namespace.stop(flight)
+    }
+  }
+}
