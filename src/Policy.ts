@@ -157,7 +157,8 @@ const errorWindow = <E>(input: Exclude<Windows<E>["staleIfError"], undefined>) =
   typeof input === "object" && input !== null && "window" in input ? input : { window: input, when: undefined }
 
 /**
- * Each window by itself, clamped to `longest`; their order is not judged. Throws {@link InvalidPolicy}.
+ * Each window by itself, clamped to `longest`, and the order of the two that must be in order where both are given.
+ * Throws {@link InvalidPolicy}.
  *
  * @internal
  */
