@@ -62,6 +62,8 @@ export interface Request<A, E, B> {
   readonly spec: Job.Spec<A, E>
   readonly job: (fiber: Fiber.Fiber<unknown, unknown>) => Job.Job<A, E>
   readonly view: View<A, E, B>
+  /** The same for a fresh hit, whose evidence is made only where it is asked for. */
+  readonly hit: (name: Key.Name, entry: Entry.Entry<A>, at: number, policy: Policy.Policy<E>) => B
 }
 
 /** Turns what was found into what the entrance answers. */
@@ -75,6 +77,15 @@ export interface Found<E> {
   readonly at: number
   readonly policy: Policy.Policy<E>
 }
+
+/** The evidence of a fresh hit. */
+export const fresh = <E>(at: number, policy: Policy.Policy<E>): Found<E> => ({
+  status: "fresh",
+  source: "memory",
+  reason: undefined,
+  at,
+  policy
+})
 
 /** The cache that an answer came from, to move on with. */
 export interface Origin<A, E> {

@@ -249,6 +249,7 @@ export abstract class Reading {
     return this.handle.job(this.key, fiber, this.reader)
   }
   abstract view(...found: Parameters<Answer.View<unknown, unknown, unknown>>): unknown
+  abstract hit(name: Key.Name, entry: Entry.Entry<unknown>, at: number, policy: Policy.Policy): unknown
 }
 
 /** Answers the value. */
@@ -256,12 +257,20 @@ export class Value extends Reading {
   override view(_: Key.Name, entry: Entry.Entry<unknown>) {
     return entry.value
   }
+  override hit(_: Key.Name, entry: Entry.Entry<unknown>) {
+    return entry.value
+  }
 }
+
+type Given = Answer.Given<unknown, unknown>
 
 /** Answers the value with the evidence for it. */
 export class Evidence extends Reading {
-  override view(name: Key.Name, entry: Entry.Entry<unknown>, found: Answer.Found<unknown>) {
+  override view(name: Key.Name, entry: Entry.Entry<unknown>, found: Answer.Found<unknown>): Given {
     return new Answer.Given(this.handle.instance, this, name, entry, found)
+  }
+  override hit(name: Key.Name, entry: Entry.Entry<unknown>, at: number, policy: Policy.Policy): Given {
+    return this.view(name, entry, Answer.fresh(at, policy))
   }
 }
 

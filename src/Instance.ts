@@ -97,11 +97,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<B, E> {
     const at = this.host.now()
     const entry = this.fresh(name, policy, request.spec.terms.schema, at)
-    if (entry !== undefined) {
-      return Exit.succeed(
-        request.view(name, entry, { status: "fresh", source: "memory", reason: undefined, at, policy })
-      )
-    }
+    if (entry !== undefined) return Exit.succeed(request.hit(name, entry, at, policy))
     const reader = { fiber, name, policy, request, found: undefined }
     const seen = this.glance(reader, at)
     return Exit.isExit(seen) ? seen : this.attend({ ...reader, found: seen.status }, seen)

@@ -259,8 +259,14 @@ class Call implements Answer.Request<unknown, unknown, unknown> {
   job(fiber: Fiber.Fiber<unknown, unknown>): Job.Job {
     return { ...this.handle.job(this.key, fiber), spec: this.spec, policy: this.spec.policy, lookup: () => this.lookup }
   }
-  view: Answer.View<unknown, unknown, unknown> = (name, entry, found) =>
-    new Answer.Given(this.handle.instance, this, name, entry, found)
+  view(...[name, entry, found]: Parameters<Answer.View<unknown, unknown, unknown>>): Answer.Given<unknown, unknown> {
+    return new Answer.Given(this.handle.instance, this, name, entry, found)
+  }
+  hit(
+    ...[name, entry, at, policy]: Parameters<Answer.Request<unknown, unknown, unknown>["hit"]>
+  ): Answer.Given<unknown, unknown> {
+    return this.view(name, entry, Answer.fresh(at, policy))
+  }
 }
 
 /**
