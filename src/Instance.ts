@@ -463,7 +463,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         const writing = fiber.getRef(Writing)
         const writer = writers.get(name) ?? { lock: SynchronizedRef.makeUnsafe(undefined), users: 0 }
         // A change that waits for its own turn would wait for ever.
-        if (writing.includes(writer)) return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
+        if (writing.includes(writer)) return this.cycle(name)
         writers.set(name, writer)
         writer.users++
         const turn = Effect.suspend(() => {

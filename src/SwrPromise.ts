@@ -267,19 +267,17 @@ export const over = <E>(runtime: ManagedRuntime.ManagedRuntime<Swr.Cache, E>): P
 // One options object, one cache: the object that `Swr.make` is given tells.
 const known = /*#__PURE__*/ new WeakMap<object, object>()
 
-const from = (context: Context.Context<Swr.Cache>): Caches => {
-  return {
-    make: (options) => {
-      const effects = known.get(options) ?? asEffects(options as unknown as Untyped)
-      known.set(options, effects)
-      // The types of `make` above are those of the options.
-      const cache = Effect.runSyncWith(context)(Swr.make<unknown, unknown, never, unknown>(effects as never))
-      const handle = Handle.of(cache)
-      return (handle && face(cache, handle, context)) as never
-    },
-    events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events)
-  }
-}
+const from = (context: Context.Context<Swr.Cache>): Caches => ({
+  make: (options) => {
+    const effects = known.get(options) ?? asEffects(options as unknown as Untyped)
+    known.set(options, effects)
+    // The types of `make` above are those of the options.
+    const cache = Effect.runSyncWith(context)(Swr.make<unknown, unknown, never, unknown>(effects as never))
+    const handle = Handle.of(cache)
+    return (handle && face(cache, handle, context)) as never
+  },
+  events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events)
+})
 
 interface Untyped {
   readonly lookup?: (key: unknown, load: Load<unknown>) => unknown

@@ -1,6 +1,6 @@
 /** Corners that an adversary found, and once were wrong. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, References } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Random, References } from "effect"
 import { Swr } from "effect-swr"
 import { settle, stale, start, within } from "./Origin.ts"
 
@@ -139,6 +139,21 @@ describe("corners", () => {
       yield* settle
       assert.strictEqual(yield* cache.get("k"), "changed by the refresh")
     }).pipe(within()))
+
+  it.effect("R9: whatever throws while a load ends, who waits gets the defect, and the key is free again", () => {
+    let breaks = true
+    const nextDoubleUnsafe = () => {
+      if (breaks) throw new Error("chance broke")
+      return 0.5
+    }
+    return Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: (key: string) => Effect.succeed(key), ...stale })
+      assert.strictEqual((yield* Effect.exit(cache.get("k")))._tag, "Failure")
+      assert.strictEqual((yield* cache.stats).flights, 0)
+      breaks = false
+      assert.strictEqual(yield* cache.get("k"), "k")
+    }).pipe(within(), Effect.provideService(Random.Random, { nextDoubleUnsafe, nextIntUnsafe: () => 0 }))
+  })
 
   it.effect("R18: a read that pauses between its look and its wait, while the key changes, counts once", () =>
     Effect.gen(function*() {
