@@ -1,23 +1,239 @@
 /**
- * The place where entries outlive the process, and how it fails.
+ * The port to a place where entries outlive the process: what such a place can do, what it is asked, and how it fails.
+ *
+ * A store is small on purpose. It keeps texts under keys of a *space* (the namespace of one cache), and knows nothing of
+ * schemas, readers or memory. What it promises beyond that it declares as {@link Powers}; the laws in
+ * `effect-swr/Testing` hold it to each. Deadlines, and leaving a failing store alone, are not a store's business: one
+ * guard does that for all.
  *
  * @since 0.1.0
  */
-import { Data } from "effect"
+import { Context, Data, type Effect, type Stream } from "effect"
+import type * as Codec from "./Codec.ts"
 
 /**
- * A write that did not reach where it had to. It never fails a read. `encode`: the value does not encode by the cache's
- * schema, so it is kept nowhere and the key is empty.
+ * A write that did not reach where it had to. It never fails a read.
+ *
+ * - `encode`: the value does not encode by the cache's schema, so it is kept nowhere and the key is empty
+ * - `away`: the store did not answer within the deadline, or is left alone after failures
+ * - `late`: the store got the command past its deadline, and did nothing
+ * - `denied`: the store refuses our credentials, or what we ask
+ * - `full`: the store takes no writes: out of memory, or a replica
+ * - `unsupported`: this store can't do that
  *
  * @since 0.1.0
  * @category errors
  */
 export class StoreError extends Data.TaggedError("StoreError")<{
-  readonly reason: "encode"
+  readonly reason: "encode" | "away" | "late" | "denied" | "full" | "unsupported"
   readonly cache: string
   readonly cause: unknown
 }> {
   override get message() {
-    return `${this.cache}: the value does not encode`
+    return `${this.cache}: ${messages[this.reason]}`
   }
 }
+
+const messages: Record<StoreError["reason"], string> = {
+  encode: "the value does not encode",
+  away: "the store does not answer",
+  late: "the store got the command too late",
+  denied: "the store refuses us",
+  full: "the store takes no writes",
+  unsupported: "the store can't do that"
+}
+
+/**
+ * What a store can do. One that does not fence is for one process.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Powers {
+  /** A commit whose token a last word took away, or whose tags were invalidated since, is refused. */
+  readonly fences: boolean
+  /** Of all processes, one at a time is given the right to load a key. Without it every one that asks is. */
+  readonly leases: boolean
+  /** Last words are told to all processes, and replies carry the {@link Clock} of the space. */
+  readonly announces: boolean
+  /** Keeps notes of invalidated tags. */
+  readonly tags: boolean
+  /** `server`: ages are differences of one clock. `wall`: of the clocks of machines, which may step and disagree. */
+  readonly ages: "server" | "wall"
+}
+
+/**
+ * The clock of a space: a random epoch, new when the store has lost something, and how many last words it has seen.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Clock {
+  readonly epoch: string
+  readonly counter: number
+}
+
+/**
+ * Who asks. A store whose counter is behind what its asker has `heard` of the same epoch has lost writes: it begins a
+ * new epoch before it does anything else.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Asker {
+  /** The name of the cache. */
+  readonly space: string
+  /** The version of its values' shape: entries, leases and tokens of versions are apart, last words meet all. */
+  readonly version: string
+  /** The greatest clock that the asker has seen. */
+  readonly heard: Clock | undefined
+  /** Milliseconds from now after which the asker listens no more: the store must do nothing then (refused at equality). */
+  readonly within: number
+}
+
+/**
+ * An answer. Without the power to announce there is no clock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reply<out A> {
+  readonly clock: Clock | undefined
+  readonly value: A
+}
+
+/**
+ * An entry on its way to a store or back. Ages are milliseconds: on the way in at the call, on the way out at the
+ * reply, the whole round trip counted. They can only grow.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stored extends Pick<Codec.Fields, "windows" | "jitter" | "tags"> {
+  /** JSON. */
+  readonly value: string
+  readonly age: number
+  /** When its load began, or of its `set`. */
+  readonly clock: Clock | undefined
+}
+
+/**
+ * One key that is asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Open {
+  /** As `Key.storedKey` writes it. */
+  readonly key: string
+  /** The windows by which the asker judges freshness: `Policy.freshUntil`. */
+  readonly policy: {
+    readonly freshFor: number
+    readonly maxAge: number
+    readonly jitter: number
+    readonly strict: boolean
+  }
+  /** Wants the right to load where the entry is missing, void or no longer fresh; random. `undefined`: only looks. */
+  readonly token: string | undefined
+  /** Where the lease cools and there is no entry: a load beside it, without the lease. */
+  readonly beside: boolean
+  /** For how long, in milliseconds, the lease is given and the token may commit. */
+  readonly leaseFor: number
+  readonly tokenFor: number
+}
+
+/**
+ * What a store says of a key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Opened {
+  /** Missing also where it is void or dead. `marked` is the age at which it was marked stale, -1 for never. */
+  readonly entry: (Stored & { readonly marked: number }) | undefined
+  /** Something is there that is no record of ours: why. The entry is missing then. */
+  readonly problem: Codec.DecodeProblem | undefined
+  /** `given`: load, and commit by the token. Else who holds it, for how long yet; `undefined`: not asked, or fresh. */
+  readonly lease: "given" | { readonly left: number; readonly cooling: boolean } | undefined
+}
+
+/**
+ * The end of a load. Refused unless the token is still the key's, the epoch is the one of `clock`, and no note of its
+ * tags or of a clear is greater. Either way the token's lease is free afterwards.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Commit {
+  readonly key: string
+  readonly token: string
+  /** `undefined`: the entry, if there is one, goes. */
+  readonly stored: Stored | undefined
+}
+
+/**
+ * A last word. Tokens and leases of its keys, in all versions, are gone; a tag or a clear is noted; the counter goes up
+ * by one; `news` is announced with the new clock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Change =
+  & { readonly news: string }
+  & (
+    /** The entries of all versions go, and this one comes. */
+    | { readonly mode: "set"; readonly key: string; readonly stored: Stored }
+    /** The entries of all versions go, or are marked stale. */
+    | { readonly mode: "hard" | "soft"; readonly keys: ReadonlyArray<string> }
+    | { readonly mode: "tag"; readonly tag: string }
+    | { readonly mode: "clear" }
+  )
+
+/**
+ * What becomes of a lease: `renew` it for so long, `cool` it (nobody refreshes for so long), or `release` it. Nothing
+ * happens where the token is not the holder's.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease {
+  readonly key: string
+  readonly token: string
+  readonly to: "renew" | "cool" | "release"
+  /** In milliseconds. */
+  readonly millis: number
+}
+
+/**
+ * A last word that some process had in a space.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Announcement {
+  readonly space: string
+  readonly clock: Clock
+  /** As it was given; whoever can reach the store may have written it. */
+  readonly news: string
+}
+
+/**
+ * The service. Every call is one round trip. A store may be absent when its layer is built: then calls fail.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Store extends Context.Service<Store, {
+  readonly powers: Powers
+  /** What there is under these keys, and the right to load those that need it. Answers in the same order. */
+  readonly open: (asker: Asker, keys: ReadonlyArray<Open>) => Effect.Effect<Reply<ReadonlyArray<Opened>>, StoreError>
+  /** Whether it was taken. */
+  readonly commit: (asker: Asker, commit: Commit) => Effect.Effect<Reply<boolean>, StoreError>
+  readonly change: (asker: Asker, change: Change) => Effect.Effect<Reply<void>, StoreError>
+  /** Whether the token was the holder's. */
+  readonly lease: (asker: Asker, lease: Lease) => Effect.Effect<Reply<boolean>, StoreError>
+  /** The clock alone. */
+  readonly ask: (asker: Asker) => Effect.Effect<Reply<void>, StoreError>
+  /** Begins anew when it is run again; fails when the connection is lost. Never ends where nothing is announced. */
+  readonly announcements: Stream.Stream<Announcement, StoreError>
+}>()("effect-swr/Store") {}

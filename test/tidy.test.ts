@@ -14,7 +14,7 @@ const house: Record<string, string> = {
   Memory: "State, Entry, Eviction, type Key",
   Event: "type State, type Policy",
   Codec: "",
-  Store: "",
+  Store: "type Codec",
   Job: "type Codec, type Entry, type Key, Policy",
   Flight: "type Event, type Entry, type Job, type Key",
   Namespace: "Flight, State, Memory, Job, Event, Entry, Policy, Key",
