@@ -60,6 +60,23 @@ export interface Text<A, R = never> extends Codec<A, R> {
   readonly decode: (text: string) => Effect.Effect<A, DecodeError, R>
 }
 
+/** Whether values can go to a store. */
+export const isText = <A, R>(codec: Codec<A, R>): codec is Text<A, R> => "encode" in codec
+
+/**
+ * A value there and back, and the text it is stored as, where there is a store.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const trip = <A, R>(
+  codec: Codec<A, R>,
+  value: A
+): Effect.Effect<{ readonly value: A; readonly text: string | undefined }, EncodeError | DecodeError, R> =>
+  isText(codec)
+    ? Effect.flatMap(codec.encode(value), (text) => Effect.map(codec.decode(text), (value) => ({ value, text })))
+    : Effect.map(codec.roundTrip(value), (value) => ({ value, text: undefined }))
+
 type ServicesOf<S extends Schema.Constraint> = S["DecodingServices"] | S["EncodingServices"]
 
 /**
@@ -68,8 +85,10 @@ type ServicesOf<S extends Schema.Constraint> = S["DecodingServices"] | S["Encodi
  * @since 0.1.0
  * @category constructors
  */
-export const make = <S extends Schema.Constraint>(schema: S): Codec<S["Type"], ServicesOf<S>> =>
-  of(schema, SchemaParser.encodeEffect(schema), SchemaParser.decodeEffect(schema))
+export const make = <S extends Schema.Constraint>(schema: S): Codec<S["Type"], ServicesOf<S>> => {
+  const { is, roundTrip } = of(schema, SchemaParser.encodeEffect(schema), SchemaParser.decodeEffect(schema))
+  return { is, roundTrip }
+}
 
 /**
  * The codec of a schema between its values and JSON text, for a store.

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, type Duration, Effect, Fiber, Queue, Random, type Redacted, Stream } from "effect"
+import { Clock, Context, type Duration, Effect, Fiber, Queue, Random, type Redacted, type Schema, Stream } from "effect"
+import * as Codec from "./Codec.ts"
 import type * as Event from "./Event.ts"
 import type * as Flight from "./Flight.ts"
 import * as Handle from "./Handle.ts"
@@ -35,6 +36,32 @@ export interface LayerOptions {
   readonly defaults?: Policy.Windows | undefined
 }
 
+/**
+ * Options of a layer over a store.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StoreOptions extends LayerOptions {
+  /** How long anybody waits for the store, each time. Default 50 ms. */
+  readonly storeDeadline?: Duration.Input | undefined
+  /**
+   * How long memory is used after the store was asked whether something was missed. It bounds how long a process can be
+   * wrong after it lost an announcement. Default 2 seconds.
+   */
+  readonly trustFor?: Duration.Input | undefined
+  /** How long the right to load a key lasts, unless its holder renews it. Default 5 seconds. */
+  readonly leaseFor?: Duration.Input | undefined
+}
+
+/** What is below memory. */
+export interface Below {
+  readonly codec: (schema: Schema.Constraint) => Codec.Codec<unknown, unknown>
+  readonly tier: Handle.Limits["tier"]
+  /** Runs as long as the layer. */
+  readonly listen: Effect.Effect<never>
+}
+
 /** What is behind the service. */
 export interface Engine {
   readonly host: Flight.Host
@@ -55,6 +82,7 @@ const opening = (name: string, spec: Handle.Opening["spec"]): Handle.Opening => 
   options: {},
   spec,
   memory: {},
+  shared: true,
   key: undefined,
   lookup: () => Effect.die(`${name} has no lookup of its own`),
   lookupMany: undefined,
@@ -62,7 +90,10 @@ const opening = (name: string, spec: Handle.Opening["spec"]): Handle.Opening => 
 })
 
 /** Builds what a layer shares; its scope closes it. Options that can't be honoured are a defect. */
-export const make = Effect.fnUntraced(function*(options: LayerOptions) {
+export const make = Effect.fnUntraced(function*(
+  options: LayerOptions,
+  below?: (host: Flight.Host) => Below
+) {
   const context = yield* Effect.context<never>()
   const clock = Context.get(context, Clock.Clock)
   const random = Context.get(context, Random.Random)
@@ -73,7 +104,6 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
   const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
   const given = options.defaults ?? {}
   const defaults = Policy.isPolicy(given) ? Policy.clamp(given, longest) : Policy.parse(given, longest)
-  const limits = { longest, defaults }
   const host: Flight.Host = {
     clock,
     context,
@@ -90,6 +120,14 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
     landings: 0,
     closed: false
   }
+  const tier = below?.(host)
+  const limits = {
+    longest,
+    defaults,
+    capacity,
+    codec: Options.codecOf(tier?.codec ?? Codec.make),
+    tier: tier?.tier
+  }
   const handles = new Map<string, { readonly options: object; readonly handle: Handle.Handle }>()
   const open = (opening: Handle.Opening): Handle.Handle => {
     const known = handles.get(opening.name)
@@ -101,7 +139,7 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
       known.handle.context = opening.context
       return known.handle
     }
-    const handle = new Handle.Handle(host, limits, capacity, opening)
+    const handle = new Handle.Handle(host, limits, opening)
     handles.set(opening.name, { options: opening.options, handle })
     return handle
   }
@@ -137,8 +175,9 @@ export const make = Effect.fnUntraced(function*(options: LayerOptions) {
       }),
       (release) => Effect.sync(release)
     ), { bufferSize: 1024, strategy: "sliding" })
-  const swr = open(opening("swr", () => Options.spec({}, { freshFor: 0, ...limits.defaults }, longest)))
-  const plain = open(opening("cache", () => Options.spec({ freshFor: longest, maxAge: longest }, {}, longest)))
+  const swr = open(opening("swr", () => Options.spec({}, { freshFor: 0, ...limits.defaults }, limits)))
+  const plain = open(opening("cache", () => Options.spec({ freshFor: longest, maxAge: longest }, {}, limits)))
+  if (tier !== undefined) yield* Effect.forkScoped(tier.listen)
   const engine: Engine = { host, limits, open, swr, plain, specs: new WeakMap(), events }
   return engine
 })

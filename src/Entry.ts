@@ -100,6 +100,18 @@ export const mark = <A>(entry: Entry<A>, now: number): Entry<A> =>
     ? entry
     : new Entry(entry.value, entry.bornAt, entry.clock, entry.jitter, age(entry, now), entry.terms)
 
+/** The same, known as of this reading of the namespace's clock. */
+export const doubt = <A>(entry: Entry<A>, now: number, clock: number): Entry<A> => {
+  const marked = entry.marked >= 0 ? entry.marked : age(entry, now)
+  return new Entry(entry.value, entry.bornAt, clock, entry.jitter, marked, entry.terms)
+}
+
+/** The same, at another reading of the namespace's clock. */
+export const confirm = <A>(entry: Entry<A>, clock: number): Entry<A> =>
+  clock === entry.clock
+    ? entry
+    : new Entry(entry.value, entry.bornAt, clock, entry.jitter, entry.marked, entry.terms)
+
 /** The same value under other terms. */
 export const rebind = <A>(entry: Entry<A>, terms: Terms): Entry<A> =>
   new Entry(entry.value, entry.bornAt, entry.clock, entry.jitter, entry.marked, terms)

@@ -23,13 +23,18 @@ interface Of<Tag extends string> {
  */
 export type Event =
   /** A fresh value was answered. Ages and durations are milliseconds. */
-  | Of<"Hit"> & { readonly age: number }
+  | Of<"Hit"> & { readonly age: number; readonly source?: "store" }
   /** A reader found nothing usable and started a load. */
   | Of<"Miss"> & { readonly status: Policy.Status }
   /** The same, and a load was already under way, or the failure of one is kept. */
   | Of<"Joined"> & { readonly status: Policy.Status }
   /** An old value was answered. A reader that waited for a load first has told `Miss` or `Joined` before. */
-  | Of<"Served"> & { readonly status: Policy.Status; readonly reason: State.Reason; readonly age: number }
+  | Of<"Served"> & {
+    readonly status: Policy.Status
+    readonly reason: State.Reason
+    readonly age: number
+    readonly source?: "store"
+  }
   /** A load began. */
   | Of<"Load"> & { readonly cause: LoadCause }
   /** A load failed; `retryIn` is how long the key is left alone, 0 where there is nothing to wait out. */
@@ -48,6 +53,14 @@ export type Event =
   | Of<"EncodeFailed"> & { readonly error: unknown }
   /** A kept value does not fit the reader's schema; the read went on as a miss. */
   | Of<"DecodeFailed"> & { readonly error: unknown }
+  /** What the store said when this process asked for the right to load. */
+  | Of<"Lease"> & { readonly outcome: "given" | "held" | "cooling" }
+  /** The store did not do what it was asked; no key. */
+  | Of<"StoreFailed"> & { readonly reason: string; readonly error: unknown }
+  /** The store answers again; no key. */
+  | Of<"StoreBack">
+  /** Last words of other processes were missed: memory is confirmed key by key; no key. */
+  | Of<"Gap"> & { readonly cause: "lost" | "epoch" }
 
 /**
  * What made a load begin: a reader that waits, a refresh behind readers, or a call of `revalidate`.

@@ -60,8 +60,11 @@ export interface Landing<A = unknown> {
   readonly noted: number
 }
 
-/** How a load ended. */
-export type Landed<A = unknown, E = unknown> = Exit.Exit<Landing<A>, E>
+/** What a flight may find before it lands: an entry in the store, or that the store is away. */
+export type News = "recalled" | "away"
+
+/** How a load ended. `undefined`: without one, and memory says more. */
+export type Landed<A = unknown, E = unknown> = Exit.Exit<Landing<A> | undefined, E>
 
 /** How many loads begin, or land, inside one another before one is put off: more would run out of stack. */
 export const DEEP = 16
@@ -107,6 +110,13 @@ export class Flight<A = unknown, E = unknown> {
   begunAt = 0
   /** A value that does not encode. */
   problem: unknown = undefined
+  /** Over a store: the value as it is stored, and the right to commit it. */
+  text: string | undefined = undefined
+  token: string | undefined = undefined
+  /** How the load failed: for how long the key is left alone, and whether that was an answer. */
+  failed: { readonly retryIn: number; readonly isAnswer: boolean } | undefined = undefined
+  /** Readers that may be answered before it lands. */
+  private onlookers: Set<(news: News) => void> | undefined = undefined
   crew: Crew
   timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
@@ -123,6 +133,17 @@ export class Flight<A = unknown, E = unknown> {
     this.cause = cause
     this.alone = alone
     this.background = cause === "refresh"
+  }
+
+  /** Calls back when something is known before it lands, until the returned function is called. */
+  look(told: (news: News) => void): () => void {
+    const onlookers = this.onlookers ??= new Set()
+    onlookers.add(told)
+    return () => onlookers.delete(told)
+  }
+
+  tell(news: News): void {
+    if (this.onlookers !== undefined) Array.from(this.onlookers).forEach((told) => told(news))
   }
 
   /** Calls back in the step in which it lands, until the returned function is called. */

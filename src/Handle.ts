@@ -5,6 +5,7 @@
  */
 import { Context, Effect, Effectable, Exit, type Fiber, Option, type Result, Stream, Tracer } from "effect"
 import * as Answer from "./Answer.ts"
+import * as Codec from "./Codec.ts"
 import type * as Entry from "./Entry.ts"
 import type * as Flight from "./Flight.ts"
 import * as Core from "./Instance.ts"
@@ -114,10 +115,16 @@ export interface Instance<K, A, E = never, P = Options.Reader<E>> extends Table<
   ) => Stream.Stream<Progress<K, E>>
 }
 
-/** What a layer says about its caches: the longest window, in milliseconds, and windows for those that give none. */
+/** What a layer says about its caches. */
 export interface Limits {
+  /** The longest window, in milliseconds. */
   readonly longest: number
+  /** Windows for those that give none. */
   readonly defaults: Partial<Policy.Policy>
+  readonly capacity: number
+  readonly codec: Options.CodecOf
+  /** The tier below memory. */
+  readonly tier: ((namespace: Namespace.Namespace, version: string) => Namespace.Tier<unknown, unknown>) | undefined
 }
 
 /** What makes a cache, its types forgotten. */
@@ -127,6 +134,8 @@ export interface Opening {
   readonly options: object
   readonly spec: (limits: Limits) => Job.Spec
   readonly memory: Options.Memory<unknown, unknown>
+  /** Each call has a schema of its own, or none. */
+  readonly shared: boolean
   readonly key: ((key: unknown) => Key.Key) | undefined
   readonly lookup:
     | ((key: unknown, previous: Option.Option<Job.Previous<unknown>>) => Effect.Effect<unknown, unknown>)
@@ -150,8 +159,9 @@ export class Handle {
   private readonly longest: number
   private readonly readers = new WeakMap<object, Policy.Policy>()
 
-  constructor(host: Flight.Host, limits: Limits, capacity: number, opening: Opening) {
-    const { key, lookup, lookupMany, memory, name } = opening
+  constructor(host: Flight.Host, limits: Limits, opening: Opening) {
+    const { key, lookup, lookupMany, memory, name, shared } = opening
+    const { capacity, tier } = limits
     const nameOf = Key.nameOf(name, host.secret)
     this.longest = limits.longest
     this.context = opening.context
@@ -161,7 +171,10 @@ export class Handle {
       new Namespace.Namespace(host, name, {
         capacity: memory.capacity === undefined ? capacity : Options.count("capacity", memory.capacity, 1),
         weightLimit: Options.weightLimit(memory.weight),
-        weight: memory.weight?.of
+        weight: memory.weight?.of,
+        tier: tier && (shared || this.spec.codec !== undefined)
+          ? (namespace) => tier(namespace, String(memory.version ?? ""))
+          : undefined
       })
     )
     const omitted = (key: unknown) =>
@@ -185,9 +198,15 @@ export class Handle {
   private served(spec: Job.Spec): Job.Spec {
     const { codec } = spec
     if (this.context === undefined || codec === undefined) return spec
-    const roundTrip = (value: unknown) =>
-      Effect.suspend(() => Effect.provideContext(codec.roundTrip(value), this.context ?? Context.empty()))
-    return { ...spec, codec: { ...codec, roundTrip } }
+    const serve = <A, B, E>(run: (value: A) => Effect.Effect<B, E>) => (value: A) =>
+      Effect.suspend(() => Effect.provideContext(run(value), this.context ?? Context.empty()))
+    const served = { ...codec, roundTrip: serve(codec.roundTrip) }
+    return {
+      ...spec,
+      codec: Codec.isText(codec)
+        ? { ...served, ...{ encode: serve(codec.encode), decode: serve(codec.decode) } }
+        : served
+    }
   }
 
   policy(reader: object | undefined): Policy.Policy {
@@ -275,8 +294,10 @@ export class Evidence extends Reading {
 }
 
 /** Nothing is read or written once the layer is closed. */
-const act = <A>(instance: Core.Instance, f: () => A): Effect.Effect<A> =>
-  Effect.suspend(() => instance.namespace.host.closed ? Effect.interrupt : Effect.succeed(f()))
+const write = <A, E>(instance: Core.Instance, f: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.suspend(() => instance.namespace.host.closed ? Effect.interrupt : f())
+
+const act = <A>(instance: Core.Instance, f: () => A): Effect.Effect<A> => write(instance, () => Effect.sync(f))
 
 /** What every entrance without a lookup can do. */
 export const table = (handle: Handle): Table<never> => {
@@ -288,14 +309,13 @@ export const table = (handle: Handle): Table<never> => {
           instance.peek(handle.nameOf(key), new Evidence(handle, key)),
           (answer) => answer.status !== "expired"
         )),
-    invalidate: (key, options) => act(instance, () => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
+    invalidate: (key, options) =>
+      write(instance, () => instance.invalidate(handle.nameOf(key), options?.mode ?? "hard")),
+    // All are named before the first goes: a key that is refused leaves the others as they are.
     invalidateMany: (keys, options) =>
-      act(instance, () => {
-        // All are named before the first goes: a key that is refused leaves the others as they are.
-        instance.invalidateMany(Array.from(keys, handle.nameOf), options?.mode ?? "hard")
-      }),
-    invalidateTag: (tag) => act(instance, () => instance.invalidateTag(tag)),
-    clear: act(instance, () => instance.clear()),
+      write(instance, () => instance.invalidateMany(Array.from(keys, handle.nameOf), options?.mode ?? "hard")),
+    invalidateTag: (tag) => write(instance, () => instance.invalidateTag(tag)),
+    clear: write(instance, () => instance.clear),
     stats: Effect.sync(() => instance.stats)
   }
 }

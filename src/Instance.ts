@@ -6,6 +6,7 @@
  */
 import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
 import type * as Answer from "./Answer.ts"
+import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
 import * as Flight from "./Flight.ts"
 import * as Job from "./Job.ts"
@@ -27,11 +28,21 @@ interface Reader<A, E, B> {
   readonly request: Answer.Request<A, E, B>
   /** What it found at first, where it looks again. */
   readonly found: Policy.Status | undefined
+  /** Whether it has asked the store how far memory may be trusted. */
+  readonly asked?: "yes" | "away" | undefined
+  /** The store has just been heard. */
+  readonly source?: "memory" | "store" | undefined
 }
 
 interface Waiting<A, E, B> extends Reader<A, E, B> {
   readonly found: Policy.Status
 }
+
+/** It has to ask the store first. */
+const ASK = "ask"
+
+/** How often a reader asks, before it takes the store for away: what it learned was overtaken each time. */
+const ASKS = 3
 
 /** What a reader that has to wait has seen. */
 interface Seen<A> {
@@ -76,6 +87,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const entry = cell === undefined ? undefined : Ref.getUnsafe(cell).entry
     if (cell === undefined || entry === undefined || entry.terms.schema !== schema || this.host.closed) return undefined
     if (Entry.status(entry, at, policy) !== "fresh") return undefined
+    const { tier } = this.namespace
+    if (tier !== undefined && !tier.vouches(entry, at)) return undefined
     this.hit(cell, entry, at)
     return entry
   }
@@ -100,7 +113,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (entry !== undefined) return Exit.succeed(request.hit(name, entry, at, policy))
     const reader = { fiber, name, policy, request, found: undefined }
     const seen = this.glance(reader, at)
+    if (seen === ASK) return this.question(reader)
     return Exit.isExit(seen) ? seen : this.attend({ ...reader, found: seen.status }, seen)
+  }
+
+  /** Asks the store how far memory may be trusted, and looks again. */
+  private question<B>(reader: Reader<A, E, B>, times = 1): Effect.Effect<B, E> {
+    return Effect.flatMap(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
+      const asked = { ...reader, asked: answered && times < ASKS ? "yes" as const : "away" as const }
+      const seen = this.glance(asked)
+      if (seen === ASK) return this.question(asked, times + 1)
+      return Exit.isExit(seen) ? seen : this.attend({ ...asked, found: asked.found ?? seen.status }, seen)
+    })
   }
 
   /**
@@ -112,6 +136,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Effect.callback((resume) => {
       // The fiber may have paused since it looked.
       const seen = first !== undefined && this.memory.state(name) === first.state ? first : this.glance(reader)
+      if (seen === ASK) return resume(this.question(reader))
       if (Exit.isExit(seen)) return resume(seen)
       const { at, decision, state } = seen
       // The machine names only what the namespace gave it.
@@ -161,19 +186,31 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (flight.landing !== undefined) return resume(this.land(reader, flight.landing, isStarter, joinedAt))
     const wait = Namespace.wait(namespace, flight, fiber, (landing) => {
       timer?.interruptUnsafe()
+      unlook?.()
       resume(this.land(reader, landing, isStarter, joinedAt))
     })
     if (wait === undefined) return resume(this.cycle(name))
-    const standIn = () => State.fallback(memory.state(name), host.now(), policy)
+    // The store may have what this reader waits for, or be away, before the load has ended.
+    const unlook = namespace.tier && flight.look((news) => {
+      const seen = this.glance(news === "away" ? { ...reader, asked: news } : { ...reader, source: "store" })
+      if (!Exit.isExit(seen)) return
+      unlook?.()
+      timer?.interruptUnsafe()
+      wait.leave(true)
+      resume(seen)
+    })
+    const standIn = () => this.standIn(reader, host.now())
     const timer = policy.softTimeout === undefined || standIn() === undefined
       ? undefined
       : namespace.sleep(policy.softTimeout, () => {
         const entry = standIn()
         if (entry === undefined) return
+        unlook?.()
         wait.leave(true)
         resume(Effect.succeed(this.serve(reader, entry, found, "timeout")))
       })
     return Effect.sync(() => {
+      unlook?.()
       timer?.interruptUnsafe()
       wait.leave(false)
     })
@@ -188,6 +225,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<B, E> {
     const { found, name, policy, request } = reader
     if (Exit.isSuccess(landing)) {
+      if (landing.value === undefined) return this.attend({ ...reader, source: "store" })
       const { at, entry, noted, pass } = landing.value
       const mine = (isStarter || (!pass && (noted === 0 || joinedAt < noted))) && this.fits(entry, request.spec)
       return mine
@@ -197,38 +235,53 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { cause } = landing
     const closing = this.host.closed && Cause.hasInterrupts(cause)
     const at = this.host.now()
-    const entry = Job.isOutage(policy, cause, false) && !closing
-      ? State.fallback(this.memory.state(name), at, policy)
-      : undefined
+    const entry = Job.isOutage(policy, cause, false) && !closing ? this.standIn(reader, at) : undefined
     return entry === undefined
       ? Exit.failCause(this.told(name, request.spec, cause))
       : Exit.succeed(this.serve(reader, entry, found, "error", at))
   }
 
+  /** The old value that may stand in for a load that failed or is slow. */
+  private standIn<B>({ asked, name, policy }: Reader<A, E, B>, at: number): Entry.Entry<A> | undefined {
+    const { tier } = this.namespace
+    const look = tier === undefined ? undefined : tier.look(name, at, policy, asked)
+    // Nobody asks the store now: what it would have to confirm is not used.
+    if (look === ASK) return undefined
+    return State.fallback(look === undefined ? this.memory.state(name) : look.state, at, policy)
+  }
+
   /** What a read does without waiting: its answer, or what there is to wait for. */
-  private glance<B>(reader: Reader<A, E, B>, at = this.host.now()): Exit.Exit<B, E> | Seen<A> {
-    const { found, name, policy, request } = reader
+  private glance<B>(reader: Reader<A, E, B>, at = this.host.now()): Exit.Exit<B, E> | Seen<A> | typeof ASK {
+    const { asked, name, policy, request, source = "memory" } = reader
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
-    const state = this.fitting(name, request.spec)
-    const decision = State.read(state, at, policy)
-    const status = State.status(state, at, policy)
-    const entry = state.entry
+    this.fitting(name, request.spec)
+    const look = namespace.tier?.look(name, at, policy, asked)
+    if (look === ASK) return look
+    const state = this.memory.state(name)
+    const known = look === undefined ? state : look.state
+    const decision = State.read(known, at, policy)
+    const status = State.status(known, at, policy)
+    const entry = known.entry
+    // Who waited for the store is told what it found there.
+    const found = source === "store" ? status : reader.found
     if (entry !== undefined && (decision === "answer" || decision === "refresh")) {
-      if (status === "fresh") {
+      if (status === "fresh" && look?.away !== true) {
         const cell = this.memory.find(name)
-        if (found === undefined && cell !== undefined) this.hit(cell, entry, at)
+        if (reader.found === undefined && cell !== undefined) this.hit(cell, entry, at)
+        else if (source === "store") this.recalled(name, entry, at)
         return Exit.succeed(
-          request.view(name, entry, { status: found ?? status, source: "memory", reason: undefined, at, policy })
+          request.view(name, entry, { status: found ?? status, source, reason: undefined, at, policy })
         )
       }
-      const reason = State.reason(state, at)
+      const reason = look?.away === true ? "store" : State.reason(known, at)
+      // A hit of memory is no load because the store is away.
       if (decision === "refresh") this.refresh(reader, state)
       else if (State.isHeld(state, at)) this.skip(name, "held")
-      if (found === undefined) this.namespace.counters.stale++
-      return Exit.succeed(this.serve(reader, entry, found ?? status, reason, at))
+      if (reader.found === undefined) this.namespace.counters.stale++
+      return Exit.succeed(this.serve(reader, entry, status === "fresh" ? "stale" : found ?? status, reason, at))
     }
-    if (found === undefined) {
+    if (reader.found === undefined) {
       const joins = decision === "join" || decision === "fail"
       if (joins) namespace.counters.joined++
       else namespace.counters.misses++
@@ -241,6 +294,14 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       return Exit.failCause(this.told(name, request.spec, state.failure?.cause as Cause.Cause<E>))
     }
     return { decision, state, status, at }
+  }
+
+  /** A fresh value out of the store. */
+  private recalled(name: Key.Name, entry: Entry.Entry<A>, at: number): void {
+    if (this.host.listeners.size > 0) {
+      const age = Entry.age(entry, at)
+      this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age, source: "store" })
+    }
   }
 
   private told(name: Key.Name, spec: Job.Spec<A, E>, cause: Cause.Cause<E>): Cause.Cause<E> {
@@ -266,7 +327,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
 
   /** An old value, with the reason. */
   private serve<B>(
-    { name, policy, request }: Reader<A, E, B>,
+    { name, policy, request, source = "memory" }: Reader<A, E, B>,
     entry: Entry.Entry<A>,
     status: Policy.Status,
     reason: State.Reason,
@@ -276,9 +337,16 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (cell !== undefined) this.memory.visit(cell)
     if (this.host.listeners.size > 0) {
       const age = Entry.age(entry, at)
-      this.host.publish({ _tag: "Served", ...this.namespace.about(name), status, reason, age })
+      this.host.publish({
+        _tag: "Served",
+        ...this.namespace.about(name),
+        status,
+        reason,
+        age,
+        ...(source === "store" && { source })
+      })
     }
-    return request.view(name, entry, { status, source: "memory", reason, at, policy })
+    return request.view(name, entry, { status, source, reason, at, policy })
   }
 
   // Without a schema the type is the reader's word.
@@ -340,6 +408,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       const joinedAt = this.memory.clock
       const wait = Namespace.wait(this.namespace, flight, fiber, (landing) => {
         if (Exit.isFailure(landing)) return resume(Effect.failCause(this.told(name, request.spec, landing.cause)))
+        // It landed without a load: there is one more to wait for.
+        if (landing.value === undefined) return resume(this.reload(fiber, name, request, view))
         const { entry, noted, pass } = landing.value
         const mine = isStarter || (!pass && (noted === 0 || joinedAt < noted))
         resume(
@@ -371,6 +441,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
             const reader = { fiber, name, policy, request, found: undefined }
             const seen = this.glance(reader)
             if (Exit.isExit(seen)) exits.set(name, seen)
+            else if (seen === ASK) waiting.push([name, (child) => this.question({ ...reader, fiber: child })])
             else if (batch === undefined || seen.decision !== "load") {
               waiting.push([name, (child) => this.attend({ ...reader, fiber: child, found: seen.status })])
             } else {
@@ -420,33 +491,59 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<Entry.Entry<A>, Store.StoreError> {
     return Effect.suspend(() => {
       const { age, terms } = Job.bind(spec, wishes)
-      if (this.host.closed) return Effect.interrupt
-      const bornAt = this.host.now() - age
-      if (spec.codec === undefined) return Effect.succeed(this.write(name, key, value, bornAt, terms))
-      return Effect.matchEffect(spec.codec.roundTrip(value), {
-        onSuccess: (value) =>
-          this.host.closed ? Effect.interrupt : Effect.succeed(this.write(name, key, value, bornAt, terms)),
+      const { host, memory, namespace } = this
+      if (host.closed) return Effect.interrupt
+      const entry = (value: A, clock: number) => namespace.entry(value, bornAt, clock, terms)
+      const bornAt = host.now() - age
+      if (spec.codec === undefined) {
+        const written = entry(value, memory.clock)
+        // What has no schema is for this process alone; what others have of the key goes.
+        return this.change({ mode: "hard", names: [name] }, ({ isLast }) => this.write(name, key, written, isLast))
+      }
+      return Effect.matchEffect(Codec.trip(spec.codec, value), {
+        onSuccess: ({ text, value }) => {
+          if (host.closed) return Effect.interrupt
+          const draft = entry(value, memory.clock)
+          if (text === undefined) return Effect.sync(() => this.write(name, key, draft, true))
+          return this.change(
+            { mode: "set", name, entry: draft, text },
+            ({ clock, isLast }) => this.write(name, key, Entry.confirm(draft, clock), isLast)
+          )
+        },
         onFailure: (cause) => {
-          if (this.host.closed) return Effect.interrupt
-          this.invalidate(name, "hard")
-          return Effect.fail(new Store.StoreError({ reason: "encode", cache: this.namespace.name, cause }))
+          if (host.closed) return Effect.interrupt
+          const failed = Effect.fail(new Store.StoreError({ reason: "encode", cache: namespace.name, cause }))
+          return Effect.andThen(this.invalidate(name, "hard"), failed)
         }
       })
     })
   }
 
-  private write(name: Key.Name, key: unknown, value: A, bornAt: number, terms: Entry.Terms): Entry.Entry<A> {
+  /** A last word: first in the store, where there is one, then in memory. */
+  private change<B>(
+    change: Namespace.Change<A>,
+    step: (heard: Namespace.Heard) => B
+  ): Effect.Effect<B, Store.StoreError> {
+    const { tier } = this.namespace
+    if (tier !== undefined) return tier.change(change, step)
+    // In memory a tag has a reading of its own, as the loads under way that bear it are not known.
+    const next = change.mode === "tag" ? 1 : 0
+    return Effect.sync(() => step({ before: Infinity, clock: this.memory.clock + next, isLast: true }))
+  }
+
+  private write(name: Key.Name, key: unknown, entry: Entry.Entry<A>, isLast: boolean): Entry.Entry<A> {
     const { host, memory, namespace } = this
-    const entry = namespace.entry(value, bornAt, memory.clock, terms)
     const state = memory.state(name)
-    const weight = namespace.weigh(value, key)
+    const weight = namespace.weigh(entry.value, key)
     const fits = memory.fits(weight)
     if (host.listeners.size > 0) {
       const about = namespace.about(name)
       host.publish({ _tag: "Invalidate", ...about, mode: "set" })
       if (!fits) host.publish({ _tag: "CommitDropped", ...about, reason: "weight" })
     }
-    namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), host.now(), weight)
+    // Where somebody else has had the last word since, it is his that counts.
+    if (isLast) namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), host.now(), weight)
+    else namespace.overtake(name, "hard", entry.clock)
     return entry
   }
 
@@ -491,37 +588,40 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   }
 
   /** **invalidate.** Hard: the entry is gone. Soft: it is stale from now on. */
-  invalidate(name: Key.Name, mode: "hard" | "soft"): void {
-    const state = this.memory.state(name)
-    if (this.host.listeners.size > 0) this.host.publish({ _tag: "Invalidate", ...this.namespace.about(name), mode })
-    this.namespace.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, this.host.now()))
+  invalidate(name: Key.Name, mode: "hard" | "soft"): Effect.Effect<void, Store.StoreError> {
+    return this.invalidateMany([name], mode)
   }
 
   /** The same for many keys: a load that this begins finds none of them as it was. */
-  invalidateMany(names: ReadonlyArray<Key.Name>, mode: "hard" | "soft"): void {
-    this.namespace.gather(undefined, () => names.forEach((name) => this.invalidate(name, mode)))
+  invalidateMany(names: ReadonlyArray<Key.Name>, mode: "hard" | "soft"): Effect.Effect<void, Store.StoreError> {
+    const { host, namespace } = this
+    if (names.length === 0) return Effect.void
+    return this.change({ mode, names }, ({ before }) =>
+      namespace.gather(undefined, () => {
+        for (const name of names) {
+          if (host.listeners.size > 0) host.publish({ _tag: "Invalidate", ...namespace.about(name), mode })
+          namespace.overtake(name, mode, before)
+        }
+      }))
   }
 
   /** **invalidateTag.** Also for loads under way, whose tags nobody knows yet. */
-  invalidateTag(tag: string): void {
-    if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
-    }
-    this.memory.note(tag)
-    this.voidAll(this.memory.withTag(tag))
+  invalidateTag(tag: string): Effect.Effect<void, Store.StoreError> {
+    return this.change({ mode: "tag", tag }, ({ before, clock }) => {
+      if (this.host.listeners.size > 0) {
+        this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard", tag })
+      }
+      this.namespace.overtakeTag(tag, before, clock)
+    })
   }
 
   /** **clear.** Every key. */
-  clear(): void {
-    if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
-    }
-    this.voidAll(this.memory.all())
-  }
-
-  private voidAll(cells: ReadonlyArray<Memory.Cell<A>>): void {
-    this.namespace.gather(undefined, () => {
-      for (const { key } of cells) this.namespace.apply(key, State.voided(this.memory.state(key)))
+  get clear(): Effect.Effect<void, Store.StoreError> {
+    return this.change({ mode: "clear" }, ({ before }) => {
+      if (this.host.listeners.size > 0) {
+        this.host.publish({ _tag: "Invalidate", cache: this.namespace.name, key: "", mode: "hard" })
+      }
+      this.namespace.overtakeAll(this.memory.all(), before)
     })
   }
 
@@ -534,6 +634,36 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const status = Entry.status(state.entry, at, policy)
     const reason = status === "fresh" ? undefined : State.reason(state, at)
     return Option.some(request.view(name, state.entry, { status, source: "memory", reason, at, policy }))
+  }
+
+  /** What memory or the store has, not expired; loads nothing, counts nothing. */
+  find<B>(name: Key.Name, request: Answer.Request<A, E, B>): Effect.Effect<Option.Option<B>> {
+    const { namespace: { tier }, host } = this
+    const { spec } = request
+    const found = (state: State.State<A>, source: "memory" | "store") => {
+      const at = host.now()
+      const status = State.status(state, at, spec.policy)
+      return state.entry === undefined || status === "expired"
+        ? Option.none()
+        : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy: spec.policy }))
+    }
+    const look = (asked: "yes" | "away" | undefined, source: "memory" | "store"): Option.Option<B> | typeof ASK => {
+      const fitting = this.fitting(name, spec, true)
+      const look = fitting.entry === undefined ? undefined : tier?.look(name, host.now(), spec.policy, asked)
+      return look === ASK ? look : found(look === undefined ? fitting : look.state, source)
+    }
+    const there = (asked: "yes" | "away" | undefined): Effect.Effect<Option.Option<B>> => {
+      const here = look(asked, "memory")
+      if (here !== ASK && (tier === undefined || Option.isSome(here))) return Effect.succeed(here)
+      if (here === ASK) {
+        return Effect.flatMap(tier?.ask ?? Effect.succeed(false), (answered) => there(answered ? "yes" : "away"))
+      }
+      return Effect.map(tier?.recall(name, request.key, spec) ?? Effect.void, () => {
+        const here = look("away", "store")
+        return here === ASK ? Option.none() : here
+      })
+    }
+    return Effect.suspend(() => host.closed ? Effect.interrupt : there(undefined))
   }
 
   /** The present answer, then each commit and void. */

@@ -59,13 +59,37 @@ export class Cell<A> {
  */
 export type Watcher<A> = (entry: Entry.Entry<A> | undefined) => void
 
-const NOTES = 1024
+const SLOTS = 1024
 
-/** Which of the slots a tag's note goes to. Two tags in one slot void too much, never too little. */
-const slotOf = (tag: string): number => {
+const slotOf = (text: string): number => {
   let hash = 7
-  for (let i = 0; i < tag.length; i++) hash = Math.imul(hash, 31) + tag.charCodeAt(i) | 0
-  return hash & (NOTES - 1)
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash, 31) + text.charCodeAt(i) | 0
+  return hash & (SLOTS - 1)
+}
+
+/**
+ * When something was last said of a text, in so many slots: two texts in one slot void too much, never too little.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Notes {
+  private slots: Array<number> | undefined = undefined
+
+  note(text: string, at: number): void {
+    const slots = this.slots ??= Array.from({ length: SLOTS }, () => 0)
+    const slot = slotOf(text)
+    slots[slot] = Math.max(slots[slot] ?? 0, at)
+  }
+
+  /** 0 for never. */
+  of(text: string): number {
+    return this.slots?.[slotOf(text)] ?? 0
+  }
+
+  clear(): void {
+    this.slots = undefined
+  }
 }
 
 /**
@@ -73,7 +97,10 @@ const slotOf = (tag: string): number => {
  * @category models
  */
 export class Memory<A> {
-  /** Counts the calls of `invalidateTag` and `clear`: a load carries the reading from when it began. */
+  /**
+   * Counts the last words that concern more than one key: a load carries the reading from when it began. Over a store it
+   * is what was heard of the clock of the space.
+   */
   clock = 0
   /** The weight of all entries. */
   weight = 0
@@ -86,7 +113,7 @@ export class Memory<A> {
   private readonly eviction: Eviction.Eviction<Cell<A>>
   private readonly tagged = new Map<string, Set<Cell<A>>>()
   private readonly watchers = new Map<Key.Name, Set<Watcher<A>>>()
-  private notes: Array<number> | undefined
+  private readonly notes = new Notes()
   private readonly capacity: number
   private readonly weightLimit: number
   private readonly onEvict: (cell: Cell<A>, entry: Entry.Entry<A>) => void
@@ -135,16 +162,15 @@ export class Memory<A> {
     return Array.from(this.tagged.get(tag) ?? [])
   }
 
-  /** Remembers that a tag was invalidated now, for the loads under way whose tags nobody knows yet. */
-  note(tag: string): void {
-    this.notes ??= Array.from({ length: NOTES }, () => 0)
-    this.notes[slotOf(tag)] = ++this.clock
+  /** Remembers when a tag was invalidated, for the loads under way whose tags nobody knows yet. */
+  note(tag: string, at = this.clock + 1): void {
+    this.clock = Math.max(this.clock, at)
+    this.notes.note(tag, at)
   }
 
   /** The latest invalidation among these tags; 0 for none. */
   noted(tags: ReadonlyArray<string>): number {
-    const notes = this.notes
-    return notes === undefined ? 0 : tags.reduce((latest, tag) => Math.max(latest, notes[slotOf(tag)] ?? 0), 0)
+    return tags.reduce((latest, tag) => Math.max(latest, this.notes.of(tag)), 0)
   }
 
   /** Whether a value of this weight can be kept at all. */

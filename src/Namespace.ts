@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Cause, Context, Duration, Effect, Exit, type Fiber, Option, Result, Scope, Tracer } from "effect"
+import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
 import * as Event from "./Event.ts"
 import * as Flight from "./Flight.ts"
@@ -13,6 +14,7 @@ import * as Key from "./Key.ts"
 import * as Memory from "./Memory.ts"
 import * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
+import type * as Store from "./Store.ts"
 
 /** Counters since the cache began. Each read counts once, as what it found: `hits`, `stale`, `misses` or `joined`. */
 export interface Counters {
@@ -41,9 +43,67 @@ class LoadScope {
   }
 }
 
+/** What a read of memory is to know of the tier below: the state it may use, and whether that is unconfirmed. */
+export interface Look<A> {
+  readonly state: State.State<A>
+  readonly away: boolean
+}
+
+/** What the tier below memory does for one cache. */
+export interface Tier<A, E> {
+  /** Whether memory may give this entry just so: of a fresh hit, nothing else is asked. */
+  readonly vouches: (entry: Entry.Entry<A>, at: number) => boolean
+  /** What a read may use of what memory knows; `"ask"`: it has to ask first. */
+  readonly look: (
+    name: Key.Name,
+    at: number,
+    policy: Policy.Policy<E>,
+    asked: "yes" | "away" | undefined
+  ) => Look<A> | "ask"
+  /** Asks whether memory may be used: whether there was an answer. */
+  readonly ask: Effect.Effect<boolean>
+  /** Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. */
+  readonly fly: (
+    flights: ReadonlyArray<Flight.Flight<A, E>>,
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
+  ) => Effect.Effect<void, E>
+  /** One load and its end: the readers are answered, then the store is told, then memory. */
+  readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
+  /** Tells the store a last word, then does `step` in memory, whether it got there or not. */
+  readonly change: <B>(change: Change<A>, step: (heard: Heard) => B) => Effect.Effect<B, Store.StoreError>
+  /** Takes what the store has of a key into memory; loads nothing. */
+  readonly recall: (name: Key.Name, key: unknown, spec: Job.Spec<A, E>) => Effect.Effect<void>
+}
+
+/** A last word on its way to the store. */
+export type Change<A> =
+  | { readonly mode: "set"; readonly name: Key.Name; readonly entry: Entry.Entry<A>; readonly text: string }
+  | { readonly mode: "hard" | "soft"; readonly names: ReadonlyArray<Key.Name> }
+  | { readonly mode: "tag"; readonly tag: string }
+  | { readonly mode: "clear" }
+
+/** How a last word counts in memory. */
+export interface Heard {
+  /** What has an older reading of the clock goes; `Infinity`: everything. */
+  readonly before: number
+  /** Its own reading. */
+  readonly clock: number
+  /** Nothing later was heard, so that a value of its own is kept. */
+  readonly isLast: boolean
+}
+
+/** A load's value, judged: what is to become of it. */
+export interface Judged<A> {
+  readonly entry: Entry.Entry<A>
+  readonly wish: "share" | "pass" | "keep" | "encode" | undefined
+  readonly at: number
+}
+
 /** The memory of one cache and its flights. */
 export class Namespace<A = unknown, E = unknown> {
   readonly memory: Memory.Memory<A>
+  /** Below memory, where there is one. */
+  readonly tier: Tier<A, E> | undefined
   readonly counters: Counters = { hits: 0, stale: 0, misses: 0, joined: 0, loads: 0, failures: 0, evictions: 0 }
   flying = 0
   /** Flights under way that no state names. */
@@ -58,6 +118,7 @@ export class Namespace<A = unknown, E = unknown> {
     readonly capacity: number
     readonly weightLimit: number
     readonly weight: ((value: A, key: unknown) => number) | undefined
+    readonly tier: ((namespace: Namespace<A, E>) => Tier<A, E>) | undefined
   }) {
     this.host = host
     this.name = name
@@ -68,6 +129,7 @@ export class Namespace<A = unknown, E = unknown> {
         host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, host.now()) })
       }
     })
+    this.tier = options.tier?.(this)
   }
 
   /** The fields that every event has. */
@@ -91,8 +153,8 @@ export class Namespace<A = unknown, E = unknown> {
     const old = before.flight as Flight.Flight<A, E> | undefined
     const flight = next.flight as Flight.Flight<A, E> | undefined
     if (old === flight) return
+    if (old !== undefined) old.forgotten = true
     if (old !== undefined && !old.landed) {
-      old.forgotten = true
       old.background = false
       this.strays.add(old)
       if (old.waiters === 0) this.stop(old)
@@ -130,16 +192,37 @@ export class Namespace<A = unknown, E = unknown> {
 
   /** Starts the load, in this very step; a refresh starts with a yield, out of its reader's way. */
   begin(flight: Flight.Flight<A, E>, now: number): void {
-    const { lookup, spec } = flight.job
     this.depart(flight, now)
     if (flight.landed) return
+    const load = this.fit(flight, Effect.suspend(() => flight.job.lookup(this.previous(flight))))
+    if (this.tier === undefined || flight.alone) {
+      this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
+    } else {
+      const flown = this.tier.fly([flight], () => this.finish(flight, load))
+      this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
+    }
+    this.limit(flight, flight.job.spec.hardTimeout)
+  }
+
+  /** The entry that is known when a lookup begins. */
+  private previous(flight: Flight.Flight<A, E>): Option.Option<Job.Previous<A>> {
     const entry = this.memory.state(flight.name).entry
-    const previous = entry === undefined || Entry.isDead(entry, flight.begunAt)
+    const now = this.tier === undefined ? flight.begunAt : this.host.now()
+    return entry === undefined || Entry.isDead(entry, now)
       ? Option.none()
-      : Option.some({ value: entry.value, age: Duration.millis(Entry.age(entry, flight.begunAt)) })
-    const load = this.fit(flight, Effect.suspend(() => lookup(previous)))
-    this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
-    this.limit(flight, spec.hardTimeout)
+      : Option.some({ value: entry.value, age: Duration.millis(Entry.age(entry, now)) })
+  }
+
+  /** Runs a load and lands its flight. */
+  private finish(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<void> {
+    return this.tier === undefined
+      ? Effect.map(Effect.exit(load), (exit) => this.land(flight, exit))
+      : this.tier.finish(flight, load)
+  }
+
+  /** The fiber of a crew ended: whoever has not landed shares its failure. */
+  private quit(flights: ReadonlyArray<Flight.Flight<A, E>>, exit: Exit.Exit<unknown, E>): void {
+    if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
   }
 
   private beginMany(
@@ -158,20 +241,19 @@ export class Namespace<A = unknown, E = unknown> {
       flight.crew = crew
       this.depart(flight, now)
     }
-    const load = Effect.flatMap(
-      Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
-      (values) =>
-        Effect.forEach(flights, (flight) => {
-          const value = values.has(flight.name)
-            ? Effect.succeed(values.get(flight.name) as A)
-            : Effect.suspend(() => batch.omitted(flight.job.key))
-          return Effect.map(Effect.exit(this.fit(flight, value)), (exit) => this.land(flight, exit))
-        }, { concurrency: "unbounded", discard: true })
-    )
-    this.fork(crew, first, load, (exit) => {
-      // Only where the lookup of many itself failed is there a flight that has not landed.
-      if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
-    })
+    const load = (flights: ReadonlyArray<Flight.Flight<A, E>>) =>
+      Effect.flatMap(
+        Effect.suspend(() => batch.lookup(flights.map(({ job }) => job.key))),
+        (values) =>
+          Effect.forEach(flights, (flight) => {
+            const value = values.has(flight.name)
+              ? Effect.succeed(values.get(flight.name) as A)
+              : Effect.suspend(() => batch.omitted(flight.job.key))
+            return this.finish(flight, this.fit(flight, value))
+          }, { concurrency: "unbounded", discard: true })
+      )
+    const flown = this.tier === undefined ? load(flights) : this.tier.fly(flights, load)
+    this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
     for (const flight of flights) this.limit(flight, flight.job.spec.hardTimeout)
   }
 
@@ -183,12 +265,17 @@ export class Namespace<A = unknown, E = unknown> {
     flight.passing = now < this.memory.state(flight.name).passUntil
     flight.crew.waitsFor = undefined
     this.flying++
-    this.counters.loads++
     if (flight.alone) this.strays.add(flight)
+    if (this.tier === undefined || flight.alone) this.loads(flight)
+    if (this.host.closed) this.stop(flight)
+  }
+
+  /** A lookup begins. */
+  loads(flight: Flight.Flight<A, E>): void {
+    this.counters.loads++
     if (this.host.listeners.size > 0) {
       this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
     }
-    if (this.host.closed) this.stop(flight)
   }
 
   /** With a schema: encoded and decoded once, so that what is answered is what any later reader will get. */
@@ -196,9 +283,15 @@ export class Namespace<A = unknown, E = unknown> {
     const codec = flight.job.spec.codec
     if (codec === undefined) return load
     return Effect.flatMap(load, (value) =>
-      Effect.catch(codec.roundTrip(value), (problem) => {
-        flight.problem = problem
-        return Effect.succeed(value)
+      Effect.matchEffect(Codec.trip(codec, value), {
+        onSuccess: ({ text, value }) => {
+          flight.text = text
+          return Effect.succeed(value)
+        },
+        onFailure: (problem) => {
+          flight.problem = problem
+          return Effect.succeed(value)
+        }
       }))
   }
 
@@ -282,17 +375,44 @@ export class Namespace<A = unknown, E = unknown> {
   land(flight: Flight.Flight<A, E>, exit: Exit.Exit<A, E>, timedOut = false): void {
     if (flight.landed) return
     this.end(flight, timedOut)
-    flight.resolve(this.settle(flight, exit), this.host)
+    flight.resolve(this.outcome(flight, exit), this.host)
   }
 
-  private settle(flight: Flight.Flight<A, E>, exit: Exit.Exit<A, E>): Flight.Landed<A, E> {
+  private outcome(flight: Flight.Flight<A, E>, exit: Exit.Exit<A, E>): Flight.Landed<A, E> {
     try {
-      return Exit.isSuccess(exit) ? Exit.succeed(this.commit(flight, exit.value)) : this.fail(flight, exit.cause)
+      if (Exit.isFailure(exit)) return this.fail(flight, exit.cause)
+      const judged = this.judge(flight, exit.value)
+      const noted = this.noted(flight, judged)
+      this.put(flight, judged, true)
+      return Exit.succeed({ entry: judged.entry, at: judged.at, pass: judged.wish === "pass", noted })
     } catch (defect) {
       // Whatever goes wrong here, the key is free again and nobody waits for ever.
       this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
       return Exit.die(defect)
     }
+  }
+
+  /** Over a store: answers who waits, while the state still names the flight. */
+  answer(flight: Flight.Flight<A, E>, judged: Judged<A>): void {
+    this.end(flight, false)
+    const noted = this.noted(flight, judged)
+    if (noted > 0) this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+    const landing = { entry: judged.entry, at: judged.at, pass: judged.wish === "pass", noted }
+    flight.resolve(Exit.succeed(landing), this.host)
+  }
+
+  /** Over a store: lands without a load. Who waits looks again, as memory says more now. */
+  settle(flight: Flight.Flight<A, E>, next: State.State<A>, weight?: number): void {
+    if (flight.landed) return
+    this.end(flight, false)
+    this.apply(flight.name, next, this.host.now(), weight)
+    flight.resolve(Exit.succeed(undefined), this.host)
+  }
+
+  /** The reading of the clock at which a tag of the value was invalidated while it loaded; 0 for never. */
+  private noted(flight: Flight.Flight<A, E>, { entry }: Judged<A>): number {
+    const noted = this.memory.noted(entry.terms.tags)
+    return noted > flight.clock ? noted : 0
   }
 
   /** Stops a load that nobody waits for. */
@@ -325,14 +445,21 @@ export class Namespace<A = unknown, E = unknown> {
     if (--flight.crew.aloft === 0 && interrupt) flight.crew.fiber?.interruptUnsafe()
   }
 
-  private commit(flight: Flight.Flight<A, E>, value: A): Flight.Landing<A> {
-    const { host, memory } = this
-    const { alone, clock, job: { key, spec }, name } = flight
-    const now = host.now()
+  /** What is to become of a loaded value. */
+  judge(flight: Flight.Flight<A, E>, value: A): Judged<A> {
+    const { clock, job: { key, spec } } = flight
+    const at = this.host.now()
     const wish = flight.problem === undefined ? Job.wish(spec, value, key) : "encode"
     const { age, terms } = typeof wish === "string" ? { age: 0, terms: spec.terms } : wish
-    const entry = this.entry(value, now - age, clock, terms)
-    const noted = memory.noted(terms.tags)
+    return { entry: this.entry(value, at - age, clock, terms), wish: typeof wish === "string" ? wish : undefined, at }
+  }
+
+  /** Commits a value to memory, unless it is not to be kept, or was refused: by the state, a note, or the store. */
+  put(flight: Flight.Flight<A, E>, judged: Judged<A>, granted: boolean): void {
+    const { host, memory } = this
+    const { alone, job: { key }, name } = flight
+    const { entry, wish } = judged
+    const now = host.now()
     const state = memory.state(name)
     let dropped: Event.DropReason | undefined
     let next = state
@@ -340,26 +467,25 @@ export class Namespace<A = unknown, E = unknown> {
     if (wish === "pass" && (state.flight === flight || (alone && !flight.forgotten && state.passUntil !== 0))) {
       dropped = "pass"
       next = State.passed(state, now + PASS)
-    } else if (state.flight !== flight || noted > clock) {
+    } else if (state.flight !== flight || !granted || this.noted(flight, judged) > 0) {
       dropped = alone ? "pass" : "forgotten"
       next = State.refused(state, flight)
-    } else if (typeof wish === "string" || flight.passing) {
-      dropped = typeof wish === "string" ? wish : "pass"
+    } else if (wish !== undefined || flight.passing) {
+      dropped = wish ?? "pass"
       next = State.answered(state, flight)
     } else {
-      weight = this.weigh(value, key)
+      weight = this.weigh(entry.value, key)
       if (!memory.fits(weight)) dropped = "weight"
       next = dropped ? State.answered(state, flight) : State.loaded(state, flight, entry)
     }
     // Told before it is done: a load that was due begins in `apply`.
     if (host.listeners.size > 0) {
       const about = this.about(name)
-      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: now - flight.begunAt })
+      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: judged.at - flight.begunAt })
       else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
       if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
     }
     this.apply(name, next, now, weight)
-    return { entry, at: now, pass: wish === "pass", noted: noted > clock ? noted : 0 }
   }
 
   private fail(flight: Flight.Flight<A, E>, cause: Cause.Cause<E>): Exit.Exit<never, E> {
@@ -371,6 +497,7 @@ export class Namespace<A = unknown, E = unknown> {
     const isAnswer = !Job.isOutage(policy, cause, true)
     const lives = !isAnswer && state.flight === flight && state.entry !== undefined && !Entry.isDead(state.entry, now)
     const retryIn = lives ? Policy.delay(spec.backoff, (state.hold?.failures ?? 0) + 1, host.random()) : 0
+    flight.failed = { retryIn, isAnswer }
     // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
     const isNews = flight.waiters === 0 || (lives && !State.isHeld(state, flight.begunAt))
     if (host.listeners.size > 0 || isNews) {
@@ -397,6 +524,37 @@ export class Namespace<A = unknown, E = unknown> {
       now
     )
     return Exit.failCause(cause)
+  }
+
+  /**
+   * The last word about a key, of this process or another: what is older goes, or is marked. `before` is its reading of
+   * the clock, `Infinity` where there is none to go by. A flight that is asking the store is judged when it has asked.
+   */
+  overtake(name: Key.Name, mode: "hard" | "soft", before: number): void {
+    const { host, memory } = this
+    const state = memory.state(name)
+    // The machine names only what this class gave it.
+    const flight = state.flight as Flight.Flight<A, E> | undefined
+    const isOlder = (clock: number) => before === Infinity || clock < before
+    const hasOld = state.entry !== undefined && isOlder(state.entry.clock)
+    const goes = flight !== undefined && isOlder(flight.clock)
+    if ((hasOld || state.entry === undefined) && (goes || flight === undefined)) {
+      this.apply(name, mode === "hard" ? State.voided(state) : State.marked(state, host.now()))
+    } else if (goes) this.apply(name, State.abandoned(state, flight))
+    else if (hasOld && mode === "hard") this.apply(name, State.disowned(state))
+    else if (hasOld) this.apply(name, State.doubted(state, host.now(), state.entry?.clock ?? 0))
+  }
+
+  /** The same for all that bear a tag, and for loads under way, whose tags nobody knows yet. */
+  overtakeTag(tag: string, before: number, clock: number): void {
+    this.memory.note(tag, clock)
+    this.overtakeAll(this.memory.withTag(tag), before)
+  }
+
+  overtakeAll(cells: ReadonlyArray<Memory.Cell<A>>, before: number): void {
+    this.gather(undefined, () => {
+      for (const { key } of cells) this.overtake(key, "hard", before)
+    })
   }
 
   /** An entry of this cache, its jitter drawn. */

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Duration, Effect, Option, Schema } from "effect"
-import * as Codec from "./Codec.ts"
+import type * as Codec from "./Codec.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import * as Policy from "./Policy.ts"
@@ -153,7 +153,11 @@ export interface Written extends Policy.Windows<never>, Load<never, never, Durat
 const MINUTE = 60_000
 
 /** Options decoded once. Throws `InvalidPolicy`. */
-export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, longest: number): Job.Spec<A, E> => {
+export const spec = <A, E>(
+  written: Written,
+  base: Partial<Policy.Policy<E>>,
+  { codec: codecOf, longest }: { readonly longest: number; readonly codec: CodecOf }
+): Job.Spec<A, E> => {
   const policy = read<E>(written.policy ?? written, base, longest)
   const codec = written.schema && codecOf(written.schema)
   const load = written as Load<A, unknown, Duration.Input | undefined>
@@ -170,13 +174,17 @@ export const spec = <A, E>(written: Written, base: Partial<Policy.Policy<E>>, lo
   }
 }
 
-// Built once per schema object: programs that make their options anew share the compiled parsers.
-const codecs = /*#__PURE__*/ new WeakMap<Schema.Constraint, Codec.Codec<unknown, unknown>>()
+/** The codec of a schema: its own two sides in memory, text over a store. */
+export type CodecOf = (schema: Schema.Constraint) => Codec.Codec<unknown, unknown>
 
-const codecOf = (schema: Schema.Constraint) => {
-  const codec = codecs.get(schema) ?? Codec.make(schema)
-  codecs.set(schema, codec)
-  return codec
+/** Built once per schema object: programs that make their options anew share the compiled parsers. */
+export const codecOf = (make: CodecOf): CodecOf => {
+  const codecs = new WeakMap<Schema.Constraint, Codec.Codec<unknown, unknown>>()
+  return (schema) => {
+    const codec = codecs.get(schema) ?? make(schema)
+    codecs.set(schema, codec)
+    return codec
+  }
 }
 
 /** A reader's policy: a whole one replaces the base, windows lie over it. */

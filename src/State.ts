@@ -15,6 +15,10 @@
  *   recalled   (store)  ·              -> Idle if fresh, ·                  -> Idle if fresh,
  *                                        else Refreshing                      else Refreshing
  *   yielded    (store)  ·              -> Empty, held    ·                  -> Idle, held
+ *   cooling    (store)  ·              held              ·                  held
+ *   known      (store)  -> Idle        ·                 -> Idle            ·
+ *   disowned   (store)  ·              ·                 -> Empty           -> Loading
+ *   doubted    (store)  ·              ·                 marked             marked
  *   loaded              ·              -> Idle           ·                  -> Idle
  *   answered            ·              -> Empty          ·                  -> Idle, as it was
  *   failed              ·              -> Empty          ·                  -> Idle, backing off
@@ -234,6 +238,23 @@ export const yielded = <A>(state: State<A>, flight: Flight, until: number): Stat
   state.flight !== flight
     ? state
     : land(state, { hold: { until, failures: state.hold?.failures ?? 0, lease: true } })
+
+/** **cooling until t.** The last load of another process failed, and the flight waits with its readers. */
+export const cooling = <A>(state: State<A>, flight: Flight, until: number): State<A> =>
+  state.flight !== flight
+    ? state
+    : change(state, { hold: { until, failures: Math.max(1, state.hold?.failures ?? 0), lease: true } })
+
+/** **known.** The store has an entry, and nobody asked for a load. */
+export const known = <A>(state: State<A>, entry: Entry.Entry<A>): State<A> =>
+  state.flight === undefined ? change(state, { entry }) : state
+
+/** **disowned.** The store knows nothing of the entry any more; a load under way goes on. */
+export const disowned = <A>(state: State<A>): State<A> => change(state, { entry: undefined })
+
+/** **doubted.** Marked, at a new reading of the clock; a load under way goes on. */
+export const doubted = <A>(state: State<A>, now: number, clock: number): State<A> =>
+  state.entry === undefined ? state : change(state, { entry: Entry.doubt(state.entry, now, clock) })
 
 /** **loaded.** The load succeeded and its value is kept, which ends a pass. */
 export const loaded = <A>(state: State<A>, flight: Flight, entry: Entry.Entry<A>): State<A> =>

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Data, type Effect, type Stream } from "effect"
+import { Cause, Context, Data, Duration, Effect, Exit, Option, type Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 
 /**
@@ -237,3 +237,71 @@ export class Store extends Context.Service<Store, {
   /** Begins anew when it is run again; fails when the connection is lost. Never ends where nothing is announced. */
   readonly announcements: Stream.Stream<Announcement, StoreError>
 }>()("effect-swr/Store") {}
+
+/** Failures in a row after which a store is left alone, and for how long: at first, and at most. */
+const PATIENCE = { failures: 3, from: 100, to: 1_000 }
+
+/**
+ * One guard for all stores: nobody waits longer than the deadline, and a store that failed three times in a row is left
+ * alone for 100 ms, doubling to a second; then one call probes.
+ *
+ * @internal
+ */
+export const guard = (
+  store: Store["Service"],
+  options: {
+    /** In milliseconds. */
+    readonly deadline: number
+    readonly now: () => number
+    /** Told of each failure, and (`undefined`) of the first call that succeeds again. */
+    readonly told: (space: string, failure: StoreError | undefined) => void
+  }
+): Store["Service"] => {
+  let failures = 0
+  let leftUntil = -1
+  let isProbed = false
+  const guarded =
+    <Args extends ReadonlyArray<unknown>, A>(call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>) =>
+    (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
+      Effect.suspend(() => {
+        const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
+        if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
+          return Effect.fail(away("left alone after failures"))
+        }
+        const probes = failures >= PATIENCE.failures
+        isProbed = probes
+        return Effect.onExit(
+          Effect.timeoutOrElse(call(asker, ...args), {
+            duration: Duration.millis(options.deadline),
+            orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
+          }),
+          (exit) => Effect.sync(() => ended(asker.space, probes, exit))
+        )
+      })
+  const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
+    if (probes) isProbed = false
+    if (Exit.isSuccess(exit)) {
+      if (failures >= PATIENCE.failures) options.told(space, undefined)
+      failures = 0
+      return
+    }
+    const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    // What it can't do is no failure, nor is a caller that went away.
+    if (error?.reason === "unsupported" || (error === undefined && Cause.hasInterrupts(exit.cause))) return
+    failures++
+    if (failures >= PATIENCE.failures) {
+      const times = 2 ** Math.min(failures - PATIENCE.failures, 10)
+      leftUntil = options.now() + Math.min(PATIENCE.from * times, PATIENCE.to)
+    }
+    options.told(space, error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) }))
+  }
+  return {
+    powers: store.powers,
+    announcements: store.announcements,
+    open: guarded(store.open),
+    commit: guarded(store.commit),
+    change: guarded(store.change),
+    lease: guarded(store.lease),
+    ask: guarded(store.ask)
+  }
+}

@@ -17,14 +17,17 @@ import {
   type Stream
 } from "effect"
 import * as Answer from "./Answer.ts"
+import * as Codec from "./Codec.ts"
 import * as Engine from "./Engine.ts"
 import type * as Event from "./Event.ts"
+import * as Fleet from "./Fleet.ts"
+import type * as Flight from "./Flight.ts"
 import * as Handle from "./Handle.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import * as Options from "./Options.ts"
 import * as Policy from "./Policy.ts"
-import type * as Store from "./Store.ts"
+import * as Store from "./Store.ts"
 
 export type { Answer, Snapshot, Source } from "./Answer.ts"
 export type { LayerOptions } from "./Engine.ts"
@@ -92,8 +95,11 @@ export declare namespace Cache {
   }
 }
 
-const makeCache = Effect.fnUntraced(function*(options: Engine.LayerOptions) {
-  const engine = yield* Engine.make(options)
+const makeCache = Effect.fnUntraced(function*(
+  options: Engine.LayerOptions,
+  below?: (host: Flight.Host) => Engine.Below
+) {
+  const engine = yield* Engine.make(options, below)
   const instance = Handle.typed(engine.swr)
   return Cache.of({
     ...Handle.table(engine.swr) as Handle.Table<string>,
@@ -129,6 +135,53 @@ const makeCache = Effect.fnUntraced(function*(options: Engine.LayerOptions) {
  * @category layers
  */
 export const layer = (options: Engine.LayerOptions = {}): Layer.Layer<Cache> => Layer.effect(Cache, makeCache(options))
+
+/**
+ * A cache in memory over a store that other processes share, or that outlives this one.
+ *
+ * Caches with a `schema` are in the store; without one a cache stays in memory. A store that is absent, slow or broken
+ * fails no read: memory goes on, and lookups run.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Swr } from "effect-swr"
+ * import * as Testing from "effect-swr/Testing"
+ *
+ * // Two processes over one store; in production it is `StoreRedis.layer`.
+ * const program = Effect.gen(function*() {
+ *   const store = yield* Testing.simulatedStore()
+ *   const greet = (greeting: string) =>
+ *     Swr.swr("greeting", Effect.succeed(greeting), { freshFor: "1 minute", schema: Schema.String }).pipe(
+ *       Effect.provide(Swr.layerStore().pipe(Layer.provide(store.connect())))
+ *     )
+ *   const first = yield* greet("hello")
+ *   const second = yield* greet("good evening")
+ *   return [first.value, first.source, second.value, second.source]
+ * })
+ *
+ * Effect.runPromise(program).then(console.log) // [ 'hello', 'lookup', 'hello', 'store' ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStore = (options: Engine.StoreOptions = {}): Layer.Layer<Cache, never, Store.Store> =>
+  Layer.effect(Cache, Effect.flatMap(Store.Store, (store) => makeCache(options, overStore(store, options))))
+
+const overStore = (store: Store.Store["Service"], options: Engine.StoreOptions) => {
+  const millis = (option: "storeDeadline" | "trustFor" | "leaseFor", otherwise: Duration.Input) =>
+    Policy.millis(option, options[option] ?? otherwise, 1)
+  const within = {
+    storeDeadline: millis("storeDeadline", "50 millis"),
+    trustFor: millis("trustFor", "2 seconds"),
+    leaseFor: millis("leaseFor", "5 seconds")
+  }
+  return (host: Flight.Host): Engine.Below => {
+    const fleet = new Fleet.Fleet(store, host, within)
+    return { codec: Codec.text, tier: (namespace, version) => fleet.tier(namespace, version), listen: fleet.listen }
+  }
+}
 
 /**
  * The same, its options from `Config`. Options that can't be honoured are an error here, and not a defect: they come
@@ -237,7 +290,7 @@ const specOf = (engine: Engine.Engine, handle: Handle.Handle, options: object | 
   if (options === undefined) return handle.spec
   let spec = engine.specs.get(options)
   if (spec === undefined) {
-    spec = Options.spec(options, handle.spec.policy, engine.limits.longest)
+    spec = Options.spec(options, handle.spec.policy, engine.limits)
     engine.specs.set(options, spec)
   }
   return spec
@@ -367,8 +420,9 @@ const open = (
     name,
     options,
     // Nothing lies over a strict policy: a cache that gives windows has its own.
-    spec: (limits) => Options.spec(options, limits.defaults.strict ? {} : limits.defaults, limits.longest),
+    spec: (limits) => Options.spec(options, limits.defaults.strict ? {} : limits.defaults, limits),
     memory: options,
+    shared: false,
     key: options.key,
     lookup: options.lookup,
     lookupMany: options.lookupMany,
@@ -549,18 +603,11 @@ export const cacheGet = <S extends Schema.Constraint | undefined = undefined>(
   options?: { readonly schema?: S }
 ): Effect.Effect<Option.Option<Options.Value<S, unknown>>, never, Cache> =>
   Effect.withFiber((fiber) => {
-    const engine = engineOf(fiber)
-    const { instance } = engine.plain
-    if (engine.host.closed) return Effect.interrupt
-    const spec = plainSpec(engine, options?.schema)
-    const name = engine.plain.nameOf(key)
+    const { plain } = engineOf(fiber)
+    const spec = plainSpec(engineOf(fiber), options?.schema)
+    const found = plain.instance.find(plain.nameOf(key), new Call(plain, key, spec, Effect.never))
     // With a schema the value was checked; without one the type says unknown.
-    return Effect.succeed(
-      instance.peek(name, new Call(engine.plain, key, spec, Effect.never)).pipe(
-        Option.filter((answer) => (answer as Answer.Snapshot<unknown>).status !== "expired"),
-        Option.map((answer) => (answer as Answer.Snapshot<unknown>).value as never)
-      )
-    )
+    return Effect.map(found, Option.map((answer) => (answer as Answer.Snapshot<unknown>).value as never))
   })
 
 /**
@@ -621,7 +668,7 @@ const plainSpec = (engine: Engine.Engine, schema: Schema.Constraint | undefined)
   if (schema === undefined) return engine.plain.spec
   let spec = engine.specs.get(schema)
   if (spec === undefined) {
-    spec = Options.spec({ schema }, engine.plain.spec.policy, engine.limits.longest)
+    spec = Options.spec({ schema }, engine.plain.spec.policy, engine.limits)
     engine.specs.set(schema, spec)
   }
   return spec

@@ -489,7 +489,7 @@ describe("R11: notes of tags", () => {
       assert.strictEqual(memory.noted([tag]), index + 2)
     }
     for (const [index, tag] of tags.entries()) assert.isAtLeast(memory.noted([tag]), index + 2)
-    assert.strictEqual(memory["notes"]?.length, 1024)
+    assert.strictEqual(memory["notes"]["slots"]?.length, 1024)
     assert.isAbove(new Set(tags.map((tag) => memory.noted([tag]))).size, 1000, "nearly all of them are used")
   })
 

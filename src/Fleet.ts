@@ -1,0 +1,790 @@
+/**
+ * What a process does beyond its memory: it asks the store before it loads, shares the right to load with the others,
+ * tells them its last words and hears theirs.
+ *
+ * How far memory may be trusted is decided in `Trust.ts`; what a store promises stands in `Store.ts`. The protocol is
+ * the same for one key and for many, for readers that wait and for a refresh behind them.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Duration, Effect, Exit, type Fiber, Option, Result, Stream } from "effect"
+import type * as Codec from "./Codec.ts"
+import * as Entry from "./Entry.ts"
+import type * as Flight from "./Flight.ts"
+import type * as Job from "./Job.ts"
+import * as Key from "./Key.ts"
+import type * as Memory from "./Memory.ts"
+import type * as Namespace from "./Namespace.ts"
+import type * as Policy from "./Policy.ts"
+import * as State from "./State.ts"
+import * as Store from "./Store.ts"
+import * as Trust from "./Trust.ts"
+
+/** All in milliseconds. */
+export interface Options {
+  readonly storeDeadline: number
+  readonly trustFor: number
+  readonly leaseFor: number
+}
+
+/** Readers of a key that another process loads ask again: after so long at first, then after twice as long each time. */
+const POLL = { from: 10, to: 100 }
+
+/** How often what the store says may be overtaken by a last word, before a load goes on without it. */
+const DROPS = 2
+
+/** How many keys of a debt are told at once. */
+const PAYMENT = 500
+
+type Service = Store.Store["Service"]
+
+/** What the store said of one key; `undefined`: it is away. */
+type Opening = {
+  readonly opened: Store.Opened
+  readonly question: Trust.Question
+  /** Its reading of the clock, and whether the reply counts at all. */
+  readonly reading: number
+  readonly counts: boolean
+  readonly at: number
+} | undefined
+
+/** What a flight does next: its load; it asks again; nothing, it has landed. */
+type Said = "load" | "wait" | "done"
+
+/** How far a flight has come with the store. */
+class Approach {
+  /** How often what the store said was overtaken. */
+  drops = 0
+  /** What the store has will not do: a load is needed. */
+  isForced = false
+  /** How long to wait before the next question, and how long the other one's lease lasts. */
+  private wait: number = POLL.from
+  left: number | undefined = undefined
+
+  next(random: number): number {
+    if (this.left === undefined) return 0
+    const wait = Math.min(this.left, this.wait * (0.5 + random / 2))
+    this.wait = Math.min(this.wait * 2, POLL.to)
+    this.left = undefined
+    return Math.max(1, Math.ceil(wait))
+  }
+}
+
+/** A reply, and when it was asked for. */
+interface Reply<A> {
+  readonly reply: Store.Reply<A>
+  readonly question: Trust.Question
+}
+
+/** All caches of a layer over one store. */
+export class Fleet {
+  readonly tiers = new Map<string, Tier<unknown, unknown>>()
+  readonly store: Service
+  readonly options: Options
+
+  constructor(store: Service, host: Flight.Host, options: Options) {
+    this.options = options
+    this.store = Store.guard(store, {
+      deadline: options.storeDeadline,
+      now: host.now,
+      told: (cache, failure) => {
+        if (host.listeners.size === 0) return
+        const about = { cache, key: "" }
+        if (failure === undefined) host.publish({ _tag: "StoreBack", ...about })
+        else host.publish({ _tag: "StoreFailed", ...about, reason: failure.reason, error: failure.cause })
+      }
+    })
+  }
+
+  /** One cache of it. */
+  tier(namespace: Namespace.Namespace, version: string): Tier<unknown, unknown> {
+    const tier = new Tier(this, namespace, version)
+    this.tiers.set(namespace.name, tier)
+    return tier
+  }
+
+  /** Hears the others, for as long as it runs. A line that breaks is taken up again. */
+  get listen(): Effect.Effect<never> {
+    const { store, tiers } = this
+    if (!store.powers.announces) return Effect.never
+    const heard = Stream.runForEach(
+      store.announcements,
+      (announcement) => Effect.sync(() => tiers.get(announcement.space)?.hear(announcement))
+    )
+    const line = (wait: number): Effect.Effect<never> =>
+      Effect.flatMap(Effect.exit(heard), () => {
+        // Whatever was said meanwhile is lost.
+        tiers.forEach((tier) => tier.trust.distrust())
+        return Effect.andThen(Effect.sleep(wait), Effect.suspend(() => line(Math.min(wait * 2, 1_000))))
+      })
+    return line(100)
+  }
+}
+
+/** One cache over a store. */
+export class Tier<A, E> implements Namespace.Tier<A, E> {
+  readonly trust: Trust.Trust
+  private readonly fleet: Fleet
+  private readonly namespace: Namespace.Namespace<A, E>
+  private readonly memory: Memory.Memory<A>
+  private readonly host: Flight.Host
+  private readonly version: string
+  /** Flights that may have to be forgotten together. */
+  private readonly aloft = new Set<Flight.Flight<A, E>>()
+  /** Keys that are asked for in the next round trip. */
+  private opening: Array<{ readonly key: Store.Open; readonly heard: (exit: Opening) => void }> = []
+  private asking: Array<(answered: boolean) => void> | undefined = undefined
+  private paying = false
+
+  constructor(fleet: Fleet, namespace: Namespace.Namespace<A, E>, version: string) {
+    this.fleet = fleet
+    this.namespace = namespace
+    this.memory = namespace.memory
+    this.host = namespace.host
+    this.version = version
+    const { announces, fences } = fleet.store.powers
+    this.trust = new Trust.Trust(fleet.options.trustFor, announces ? "counter" : fences ? "time" : "alone")
+  }
+
+  // ----- what memory may give
+
+  vouches(entry: Entry.Entry<A>, at: number): boolean {
+    return at < this.trust.renewFrom && entry.clock >= this.trust.floor(at)
+  }
+
+  look(
+    name: Key.Name,
+    at: number,
+    policy: Policy.Policy<E>,
+    asked: "yes" | "away" | undefined
+  ): Namespace.Look<A> | "ask" {
+    const { memory, namespace, trust } = this
+    let state = memory.state(name)
+    // The machine names only what the namespace gave it.
+    const flight = state.flight as Flight.Flight<A, E> | undefined
+    // A value without a schema never was in the store.
+    const isLocal = state.entry?.terms.schema === undefined
+    const isTrusted = trust.isTrusted(at)
+    const uses = state.entry !== undefined && !isLocal && Entry.status(state.entry, at, policy) !== "expired"
+    // To join a load is to use memory, once it is older than the trust would be.
+    const joins = flight !== undefined && at - flight.begunAt >= this.fleet.options.trustFor
+    if (!isTrusted && asked !== "away") {
+      if (uses || joins) return "ask"
+    } else if (isTrusted && at >= trust.renewFrom) this.question()
+    if (state.entry === undefined || isLocal) return { state, away: false }
+    if (state.entry.clock < trust.base) {
+      // A new epoch proves nothing about a value.
+      namespace.apply(name, State.doubted(state, at, trust.base))
+      state = memory.state(name)
+    }
+    const isUnsure = !isTrusted || (state.entry !== undefined && state.entry.clock < trust.floor(at))
+    if (!isUnsure) return { state, away: false }
+    if (asked === "away" && !policy.strict) return { state, away: true }
+    return { state: { ...state, entry: undefined }, away: false }
+  }
+
+  get ask(): Effect.Effect<boolean> {
+    return Effect.callback<boolean>((resume) => this.question((answered) => resume(Effect.succeed(answered))))
+  }
+
+  /** One question at a time: who comes meanwhile shares the answer. */
+  private question(told?: (answered: boolean) => void): void {
+    if (this.asking !== undefined) {
+      if (told !== undefined) this.asking.push(told)
+      return
+    }
+    this.asking = told === undefined ? [] : [told]
+    this.run(
+      this.send((store, asker) => store.ask(asker)),
+      (exit) => {
+        const told = this.asking ?? []
+        this.asking = undefined
+        const answered = Exit.isSuccess(exit) && this.learn(exit.value)
+        told.forEach((tell) => tell(answered))
+      }
+    )
+  }
+
+  // ----- the store
+
+  private get asker(): Store.Asker {
+    return {
+      space: this.namespace.name,
+      version: this.version,
+      heard: this.trust.seen,
+      within: this.fleet.options.storeDeadline
+    }
+  }
+
+  private keyOf(name: Key.Name): string {
+    return Key.storedKey(this.namespace.name, name)
+  }
+
+  /** One round trip. Any reply is the occasion to pay what is owed. */
+  private send<B>(
+    call: (store: Service, asker: Store.Asker) => Effect.Effect<Store.Reply<B>, Store.StoreError>
+  ): Effect.Effect<Reply<B>, Store.StoreError> {
+    return Effect.suspend(() => {
+      const question = this.trust.ask(this.host.now())
+      return Effect.map(call(this.fleet.store, this.asker), (reply) => {
+        if (reply.clock !== undefined) this.trust.see(reply.clock)
+        if (this.trust.isIndebted) this.pay()
+        return { reply, question }
+      })
+    })
+  }
+
+  /** Behind everybody's back; a closing layer waits for it. */
+  private run<B, E2>(effect: Effect.Effect<B, E2>, ended: (exit: Exit.Exit<B, E2>) => void): void {
+    const { fibers } = this.host
+    const fiber = Effect.runForkWith(this.host.context)(effect)
+    fibers.add(fiber)
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber)
+      ended(exit)
+    })
+  }
+
+  /** What a reply to a question teaches. False where it counts for nothing. */
+  private learn({ question, reply: { clock } }: Reply<unknown>): boolean {
+    const { memory, trust } = this
+    if (clock === undefined) return true
+    const { base, gap } = trust
+    if (!trust.learn(clock, question)) return false
+    memory.clock = Math.max(memory.clock, trust.heard)
+    if (trust.gap > gap) {
+      // Before the first word of the store there is nothing to lose.
+      if (gap > 0 && this.host.listeners.size > 0) {
+        this.host.publish({
+          _tag: "Gap",
+          cache: this.namespace.name,
+          key: "",
+          cause: trust.base > base ? "epoch" : "lost"
+        })
+      }
+      this.aloft.forEach((flight) => {
+        if (flight.clock < trust.gap) this.forget(flight)
+      })
+    }
+    return true
+  }
+
+  private forget(flight: Flight.Flight<A, E>): void {
+    this.namespace.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+  }
+
+  /** A change of unknown order: no load from before it may be kept. */
+  private forgetAll(): void {
+    this.aloft.forEach((flight) => this.forget(flight))
+  }
+
+  // ----- flights
+
+  fly(
+    flights: ReadonlyArray<Flight.Flight<A, E>>,
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E> {
+    for (const flight of flights) {
+      // Until the store has answered there is no reading that it could be older than.
+      flight.clock = Infinity
+      this.aloft.add(flight)
+    }
+    const approaches = flights.map((flight) => ({ flight, approach: new Approach() }))
+    const first = Effect.forEach(
+      approaches,
+      ({ approach, flight }) => this.open(flight, approach),
+      { concurrency: "unbounded" }
+    )
+    const later = ({ approach, flight }: typeof approaches[number], said: Said): Effect.Effect<void, E> =>
+      said === "wait"
+        ? Effect.flatMap(this.turn(flight, approach), (goes) => goes ? load([flight]) : Effect.void)
+        : Effect.void
+    const run = Effect.flatMap(first, (saids) => {
+      const ready = flights.filter((_, i) => saids[i] === "load")
+      const others = approaches.filter((_, i) => saids[i] === "wait")
+      const loads = ready.length === 0 ? [] : [load(ready)]
+      const waits = others.map((other) => later(other, "wait"))
+      return waits.length + loads.length === 1
+        ? loads[0] ?? waits[0] ?? Effect.void
+        : Effect.forEach([...loads, ...waits], (each) => each, { concurrency: "unbounded", discard: true })
+    })
+    return Effect.ensuring(
+      run,
+      Effect.suspend(() => {
+        flights.forEach((flight) => this.aloft.delete(flight))
+        return Effect.forEach(flights, (flight) => this.free(flight), { concurrency: "unbounded", discard: true })
+      })
+    )
+  }
+
+  /** Waits for its turn to load, while another process loads. Whether the turn came. */
+  private turn(flight: Flight.Flight<A, E>, approach: Approach): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const wait = approach.next(this.host.random())
+      return Effect.flatMap(
+        Effect.andThen(
+          wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow,
+          this.open(flight, approach)
+        ),
+        (said) => said === "wait" ? this.turn(flight, approach) : Effect.succeed(said === "load")
+      )
+    })
+  }
+
+  /** Asks the store for a key: what it has is for who waits, and it says who may load. */
+  private open(flight: Flight.Flight<A, E>, approach: Approach): Effect.Effect<Said> {
+    const { job: { policy, spec }, name } = flight
+    const { host, memory, trust } = this
+    const key = this.keyOf(name)
+    const alone = (): Said => {
+      flight.token = undefined
+      flight.clock = trust.stamp(host.now(), memory.clock)
+      return "load"
+    }
+    if (spec.codec === undefined) return Effect.sync(alone)
+    // What the store has is not what it was told.
+    if (trust.owes(name)) {
+      this.pay()
+      return Effect.sync(alone)
+    }
+    // What `revalidate` waits for began after its call: nothing that is there will do.
+    const isForced = approach.isForced || flight.cause === "revalidate"
+    const token = this.token()
+    // From now on the right may be ours.
+    flight.token = token
+    const asked: Store.Open = {
+      key,
+      policy: isForced ? { freshFor: 0, maxAge: policy.maxAge, jitter: 0, strict: false } : policy,
+      token,
+      beside: flight.waiters > 0 && memory.state(name).entry === undefined,
+      leaseFor: this.fleet.options.leaseFor,
+      tokenFor: spec.hardTimeout + this.fleet.options.leaseFor
+    }
+    return Effect.flatMap(this.opened(asked), (opening): Effect.Effect<Said> => {
+      if (opening === undefined) {
+        const said = alone()
+        flight.tell("away")
+        return Effect.succeed(flight.landed ? "done" : said)
+      }
+      return Effect.map(
+        this.decoded(name, spec, opening),
+        (entry) => flight.landed ? "done" : this.hearOpened(flight, approach, opening, entry, isForced, alone)
+      )
+    })
+  }
+
+  recall(name: Key.Name, key: unknown, spec: Job.Spec<A, E>): Effect.Effect<void> {
+    const { memory, namespace, trust } = this
+    return Effect.suspend(() => {
+      if (spec.codec === undefined) return Effect.void
+      if (trust.owes(name)) return Effect.sync(() => this.pay())
+      const asked = { key: this.keyOf(name), policy: spec.policy, beside: false, leaseFor: 0, tokenFor: 0 }
+      return Effect.flatMap(this.opened({ ...asked, token: undefined }), (opening) => {
+        if (opening === undefined) return Effect.void
+        return Effect.map(this.decoded(name, spec, opening), (entry) => {
+          if (this.isOvertaken(name, opening, entry)) return
+          const state = memory.state(name)
+          const weight = entry && namespace.weigh(entry.value, key)
+          if (entry === undefined || weight === undefined || !memory.fits(weight)) this.disown(name)
+          else namespace.apply(name, State.known(state, entry), this.host.now(), weight)
+        })
+      })
+    })
+  }
+
+  /** The store's word counts: nothing there, nothing here. */
+  private disown(name: Key.Name): void {
+    const state = this.memory.state(name)
+    if (state.entry !== undefined && state.entry.clock < this.trust.floor(this.host.now())) {
+      this.namespace.apply(name, State.disowned(state))
+    }
+  }
+
+  /** Asks for a key, together with all that are asked for in this step. */
+  private opened(key: Store.Open): Effect.Effect<Opening> {
+    return Effect.callback((resume) => {
+      this.opening.push({ key, heard: (opening) => resume(Effect.succeed(opening)) })
+      if (this.opening.length === 1) this.flush()
+    })
+  }
+
+  /** The entry that the store has, if it decodes. */
+  private decoded(
+    name: Key.Name,
+    spec: Job.Spec<A, E>,
+    opening: Exclude<Opening, undefined>
+  ): Effect.Effect<Entry.Entry<A> | undefined> {
+    const { host, memory, namespace } = this
+    const { entry: stored, problem } = opening.opened
+    const failed = (error: unknown) => {
+      if (host.listeners.size > 0) host.publish({ _tag: "DecodeFailed", ...namespace.about(name), error })
+      return undefined
+    }
+    if (problem !== undefined) return Effect.sync(() => failed(problem))
+    if (stored === undefined) return Effect.succeed(undefined)
+    // The schema of a cache over a store has a codec of text.
+    return Effect.match((spec.codec as Codec.Text<A>).decode(stored.value), {
+      onSuccess: (value) => this.entryOf(stored, value, opening, spec, memory.state(name).entry),
+      onFailure: failed
+    })
+  }
+
+  /** A last word may have overtaken this reply, also an announcement of another epoch. */
+  private isOvertaken(
+    name: Key.Name,
+    { counts, question, reading }: Exclude<Opening, undefined>,
+    entry: Entry.Entry<A> | undefined
+  ): boolean {
+    const { memory, trust } = this
+    const latest = Math.max(trust.noted(name), memory.noted(entry?.terms.tags ?? []), trust.gap)
+    return !counts || latest > reading || !trust.isCurrent(question)
+  }
+
+  /** What follows from what the store said of a key: one step. */
+  private hearOpened(
+    flight: Flight.Flight<A, E>,
+    approach: Approach,
+    opening: Exclude<Opening, undefined>,
+    entry: Entry.Entry<A> | undefined,
+    isForced: boolean,
+    alone: () => Said
+  ): Said {
+    const { host, memory, namespace, trust } = this
+    const { job: { key, policy }, name } = flight
+    const { opened: { lease }, reading } = opening
+    const given = lease === "given"
+    const now = host.now()
+    if (!given) flight.token = undefined
+    if (this.isOvertaken(name, opening, entry)) return ++approach.drops > DROPS ? alone() : "wait"
+    if (trust.owes(name)) return alone()
+    flight.clock = reading
+    if (lease !== undefined && host.listeners.size > 0) {
+      const outcome = given ? "given" : lease.cooling ? "cooling" : "held"
+      host.publish({ _tag: "Lease", ...namespace.about(name), outcome })
+    }
+    const state = memory.state(name)
+    const isCurrent = state.flight === flight
+    const weight = entry && namespace.weigh(entry.value, key)
+    if (isCurrent && entry !== undefined && weight !== undefined && memory.fits(weight)) {
+      const next = State.recalled(state, flight, entry, now, isForced ? { ...policy, freshFor: 0 } : policy)
+      if (next.flight !== flight) {
+        namespace.settle(flight, next, weight)
+        return "done"
+      }
+      namespace.apply(name, next, now, weight)
+      flight.tell("recalled")
+    } else if (isCurrent) this.disown(name)
+    if (flight.landed) return "done"
+    if (given) return "load"
+    const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
+    if (lease === undefined) {
+      // Fresh for the store's judgement, and somebody waits for more.
+      approach.isForced = true
+      if (!goesOn) namespace.settle(flight, State.abandoned(memory.state(name), flight))
+      return goesOn ? "wait" : "done"
+    }
+    const until = now + lease.left
+    if (lease.cooling) {
+      namespace.apply(name, State.cooling(memory.state(name), flight, until))
+      flight.tell("recalled")
+    }
+    if (flight.landed) return "done"
+    if (flight.waiters > 0 || flight.cause === "revalidate") {
+      approach.left = lease.left
+      return "wait"
+    }
+    // Who may be given an old value never waits for another process.
+    namespace.settle(flight, State.yielded(memory.state(name), flight, until))
+    return "done"
+  }
+
+  /** Sends what was asked for since the last time: all keys of one step go together. */
+  private flush(): void {
+    this.run(
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.suspend(() => {
+          const asked = this.opening
+          this.opening = []
+          return Effect.map(
+            Effect.exit(this.send((store, asker) => store.open(asker, asked.map(({ key }) => key)))),
+            (exit) => {
+              if (Exit.isFailure(exit)) return asked.forEach(({ heard }) => heard(undefined))
+              const { question, reply: { clock, value } } = exit.value
+              const learned = this.learn(exit.value)
+              const reading = clock === undefined
+                ? this.trust.stamp(question.sentAt, this.memory.clock)
+                : this.trust.reading(clock)
+              asked.forEach(({ heard }, i) => {
+                const opened = value[i]
+                heard(
+                  opened && {
+                    opened,
+                    question,
+                    // A reply of an epoch that is over says nothing of now.
+                    counts: learned && reading !== undefined,
+                    reading: reading ?? -1,
+                    at: this.host.now()
+                  }
+                )
+              })
+            }
+          )
+        })
+      ),
+      (exit) => {
+        if (Exit.isFailure(exit)) this.opening.splice(0).forEach(({ heard }) => heard(undefined))
+      }
+    )
+  }
+
+  private entryOf(
+    { age, jitter, marked, tags, windows }: Exclude<Store.Opened["entry"], undefined>,
+    value: A,
+    { at, reading }: Exclude<Opening, undefined>,
+    spec: Job.Spec<A, E>,
+    known: Entry.Entry<A> | undefined
+  ): Entry.Entry<A> {
+    const { freshFor = Infinity, life, maxAge = Infinity, staleIfError = Infinity } = windows
+    const terms = { freshFor, maxAge, staleIfError, life, tags, schema: spec.terms.schema }
+    const drawn = Math.floor(jitter * Entry.JITTER_STEPS)
+    const bornAt = at - age
+    // Of one value the age only grows, also where this round trip was faster than the last.
+    const isKnown = known?.jitter === drawn && known.terms.life === life &&
+      Math.abs(known.bornAt - bornAt) <= this.fleet.options.storeDeadline
+    return new Entry.Entry(value, isKnown ? Math.min(known.bornAt, bornAt) : bornAt, reading, drawn, marked, terms)
+  }
+
+  finish(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<void> {
+    const { namespace } = this
+    return Effect.suspend(() => {
+      if (flight.landed) return Effect.void
+      namespace.loads(flight)
+      return Effect.flatMap(Effect.exit(this.renewing(flight, load)), (exit) => {
+        if (flight.landed) return Effect.void
+        if (Exit.isFailure(exit) || flight.token === undefined) {
+          namespace.land(flight, exit)
+          return Effect.void
+        }
+        return this.commit(flight, exit.value)
+      })
+    })
+  }
+
+  /** Answers who waits, then tells the store, then memory. */
+  private commit(flight: Flight.Flight<A, E>, value: A): Effect.Effect<void> {
+    const { namespace, trust } = this
+    const { name, text, token = "" } = flight
+    const judged = namespace.judge(flight, value)
+    const { entry, wish } = judged
+    namespace.answer(flight, judged)
+    // Shared, or not encoded: what the store has stays, and the lease is given back.
+    if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing) {
+      return Effect.sync(() => namespace.put(flight, judged, true))
+    }
+    const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
+    const told = this.send((store, asker) => store.commit(asker, { key: this.keyOf(name), token, stored }))
+    return Effect.map(Effect.uninterruptible(Effect.exit(told)), (exit) => {
+      if (Exit.isFailure(exit)) return namespace.put(flight, judged, true)
+      const { clock, value } = exit.value.reply
+      flight.token = undefined
+      if (clock !== undefined && trust.reading(clock) === undefined) trust.distrust()
+      namespace.put(flight, judged, value)
+    })
+  }
+
+  private stored({ bornAt, clock, jitter, terms }: Entry.Entry<A>, text: string): Store.Stored {
+    const { freshFor, life, maxAge, staleIfError, tags } = terms
+    return {
+      value: text,
+      age: Math.max(0, this.host.now() - bornAt),
+      windows: {
+        ...(freshFor < Infinity && { freshFor }),
+        ...(maxAge < Infinity && { maxAge }),
+        ...(staleIfError < Infinity && { staleIfError }),
+        life
+      },
+      jitter: jitter / Entry.JITTER_STEPS,
+      tags,
+      clock: this.trust.clockOf(clock)
+    }
+  }
+
+  /** Keeps the lease while the load runs. */
+  private renewing(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const { leaseFor } = this.fleet.options
+    const { token } = flight
+    if (token === undefined || !this.fleet.store.powers.leases) return load
+    const lease = { key: this.keyOf(flight.name), token, to: "renew", millis: leaseFor } as const
+    let timer: Fiber.Fiber<unknown, unknown> | undefined
+    const again = () => {
+      timer = this.namespace.sleep(Math.ceil(leaseFor / 3), () => {
+        this.run(this.send((store, asker) => store.lease(asker, lease)), () => {})
+        again()
+      })
+    }
+    return Effect.suspend(() => {
+      again()
+      return Effect.ensuring(load, Effect.sync(() => timer?.interruptUnsafe()))
+    })
+  }
+
+  /** Gives the lease back, or leaves it to cool for as long as the key backs off. */
+  private free(flight: Flight.Flight<A, E>): Effect.Effect<void> {
+    const { failed, token } = flight
+    if (token === undefined) return Effect.void
+    flight.token = undefined
+    const key = this.keyOf(flight.name)
+    return Effect.ignore(this.send((store, asker) =>
+      // The error is an answer: what the store has is wrong.
+      failed?.isAnswer === true
+        ? store.commit(asker, { key, token, stored: undefined })
+        : failed !== undefined && failed.retryIn > 0
+        ? store.lease(asker, { key, token, to: "cool", millis: failed.retryIn })
+        : store.lease(asker, { key, token, to: "release", millis: 0 })
+    ))
+  }
+
+  private token(): string {
+    const part = () => Math.floor(this.host.random() * 2 ** 48).toString(36)
+    return part() + part()
+  }
+
+  // ----- last words
+
+  change<B>(change: Namespace.Change<A>, step: (heard: Namespace.Heard) => B): Effect.Effect<B, Store.StoreError> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      const { memory, trust } = this
+      const called = trust.ask(this.host.now())
+      const clock = memory.clock
+      const told = this.send((store, asker) => store.change(asker, this.told(change)))
+      return Effect.flatMap(Effect.exit(told), (exit) => {
+        if (Exit.isSuccess(exit)) {
+          trust.settle(debtOf(change), exit.value.question)
+          return Effect.succeed(step(this.accepted(change, exit.value.reply.clock, called)))
+        }
+        if (change.mode === "tag" || change.mode === "clear") this.forgetAll()
+        // It counts from when it was called: whatever was heard since is later.
+        const isLast = trust.isCurrent(called) && this.latest(change) <= clock
+        step({ before: Infinity, clock: trust.stamp(called.sentAt, clock), isLast })
+        const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+        // What the store can't do it does not owe.
+        if (error?.reason !== "unsupported") trust.owe(debtOf(change))
+        return Effect.failCause(exit.cause)
+      })
+    }))
+  }
+
+  /** The store has taken a last word: how it counts here. */
+  private accepted(
+    change: Namespace.Change<A>,
+    clock: Store.Clock | undefined,
+    called: Trust.Question
+  ): Namespace.Heard {
+    const { memory, trust } = this
+    if (clock === undefined) {
+      if (change.mode === "tag" || change.mode === "clear") this.forgetAll()
+      return { before: Infinity, clock: trust.stamp(called.sentAt, memory.clock + 1), isLast: true }
+    }
+    const latest = this.latest(change)
+    const reading = trust.hear(clock)
+    if (reading === undefined) {
+      this.forgetAll()
+      return { before: Infinity, clock: memory.clock, isLast: false }
+    }
+    this.note(newsOf(change), reading)
+    const kept = change.mode === "set" ? memory.state(change.name).entry?.clock ?? -1 : -1
+    const isLast = trust.isCurrent(called) && latest <= reading && kept <= reading && reading >= trust.gap
+    return { before: reading, clock: reading, isLast }
+  }
+
+  /** The latest that was heard of what a change writes. */
+  private latest(change: Namespace.Change<A>): number {
+    if (change.mode !== "set") return -1
+    return Math.max(this.trust.noted(change.name), this.memory.noted(change.entry.terms.tags))
+  }
+
+  private note(news: News, reading: number): void {
+    const { memory, trust } = this
+    memory.clock = Math.max(memory.clock, trust.heard)
+    if (news.mode === "clear") trust.note(undefined, reading)
+    else if (news.mode !== "tag") { for (const name of news.names) trust.note(name, reading) }
+  }
+
+  /** What another process, or this one, has told all. Who can reach the store may have written it. */
+  hear({ clock, news: text }: Store.Announcement): void {
+    const { memory, namespace, trust } = this
+    const news = readNews(text)
+    if (news === undefined) return
+    const reading = trust.hear(clock)
+    if (reading === undefined) this.forgetAll()
+    else this.note(news, reading)
+    const before = reading ?? Infinity
+    if (news.mode === "clear") namespace.overtakeAll(memory.all(), before)
+    else if (news.mode === "tag") namespace.overtakeTag(news.tag, before, reading ?? memory.clock)
+    else {
+      const mode = news.mode === "soft" ? "soft" : "hard"
+      namespace.gather(undefined, () => news.names.forEach((name) => namespace.overtake(name, mode, before)))
+    }
+  }
+
+  /** Tells the store what it did not hear: always as an invalidation, as what it has by now may be newer. */
+  private pay(): void {
+    const { trust } = this
+    const debt = this.paying ? undefined : trust.due(PAYMENT)
+    if (debt === undefined) return
+    this.paying = true
+    this.run(this.send((store, asker) => store.change(asker, this.told(debt))), (exit) => {
+      this.paying = false
+      if (Exit.isFailure(exit)) return
+      const { question, reply: { clock } } = exit.value
+      trust.settle(debt, question)
+      if (clock !== undefined) {
+        const reading = trust.hear(clock)
+        if (reading !== undefined) this.note(debt, reading)
+      }
+      this.pay()
+    })
+  }
+
+  /** As the store is told. */
+  private told(change: Namespace.Change<A> | Trust.Debt): Store.Change {
+    const news = JSON.stringify(newsOf(change))
+    switch (change.mode) {
+      case "set":
+        return { mode: "set", key: this.keyOf(change.name), stored: this.stored(change.entry, change.text), news }
+      case "tag":
+        return { mode: "tag", tag: change.tag, news }
+      case "clear":
+        return { mode: "clear", news }
+      default:
+        return { mode: change.mode, keys: change.names.map((name) => this.keyOf(name)), news }
+    }
+  }
+}
+
+/** What is announced of a last word. */
+type News = { readonly mode: "hard" | "soft"; readonly names: ReadonlyArray<Key.Name> } | {
+  readonly mode: "tag"
+  readonly tag: string
+} | { readonly mode: "clear" }
+
+const newsOf = <A>(change: Namespace.Change<A> | Trust.Debt): News =>
+  change.mode === "set" ? { mode: "hard", names: [change.name] } : change
+
+const debtOf = newsOf
+
+const readNews = (text: string): News | undefined => {
+  const news: unknown = Result.getOrUndefined(Result.try((): unknown => JSON.parse(text)))
+  if (typeof news !== "object" || news === null || !("mode" in news)) return undefined
+  if (news.mode === "clear") return { mode: "clear" }
+  if (news.mode === "tag") {
+    return "tag" in news && typeof news.tag === "string"
+      ? { mode: "tag", tag: news.tag }
+      : undefined
+  }
+  if ((news.mode !== "hard" && news.mode !== "soft") || !("names" in news) || !Array.isArray(news.names)) {
+    return undefined
+  }
+  return { mode: news.mode, names: news.names.filter((name) => typeof name === "string" || typeof name === "number") }
+}
