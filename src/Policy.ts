@@ -359,12 +359,15 @@ export const bounds = (
   }
 }
 
+/** What decides on freshness: all that a store is told of a policy. */
+type Freshness = Pick<Policy<never>, "freshFor" | "maxAge" | "jitter" | "strict">
+
 /**
  * The age at which a reader finds the value no longer fresh. `marked` is -1 for an entry that was never marked.
  *
  * @internal
  */
-export const freshUntil = (policy: Policy<never>, bounds: Bounds, jitter: number, marked: number): number => {
+export const freshUntil = (policy: Freshness, bounds: Bounds, jitter: number, marked: number): number => {
   const least = Math.min(policy.freshFor, bounds.freshFor, expiredFrom(policy, bounds, jitter))
   if (marked >= 0 && (policy.strict || marked < least)) return policy.strict ? 0 : shorten(marked, policy, jitter)
   return policy.strict ? least : shorten(least, policy, jitter)
@@ -375,7 +378,7 @@ export const freshUntil = (policy: Policy<never>, bounds: Bounds, jitter: number
  *
  * @internal
  */
-export const expiredFrom = (policy: Policy<never>, bounds: Bounds, jitter: number): number => {
+export const expiredFrom = (policy: Freshness, bounds: Bounds, jitter: number): number => {
   const least = Math.min(policy.maxAge, bounds.maxAge, bounds.life)
   return policy.strict ? shorten(Math.min(least, bounds.freshFor), policy, jitter) : least
 }
@@ -390,7 +393,7 @@ export const fallbackUntil = (policy: Policy<never>, bounds: Bounds, jitter: num
   return window === 0 ? 0 : Math.min(freshUntil(policy, bounds, jitter, marked) + window, bounds.life)
 }
 
-const shorten = (age: number, policy: Policy<never>, jitter: number): number =>
+const shorten = (age: number, policy: Freshness, jitter: number): number =>
   policy.jitter === 0 ? age : Math.floor(age * (1 - policy.jitter * jitter))
 
 /**

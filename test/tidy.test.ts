@@ -25,6 +25,9 @@ const house: Record<string, string> = {
   Engine: "Handle, Options, Policy, type Flight, type Job, type Event",
   Swr: "*",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
+  SimulatedStore: "Store, type Codec, Key, Policy",
+  StoreLaws: "Store, Key",
+  Testing: "SimulatedStore, StoreLaws",
   index: "*"
 }
 

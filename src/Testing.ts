@@ -1,0 +1,18 @@
+/**
+ * What programs and stores are tested with: a store that goes wrong when it is told to, and the laws that every store
+ * keeps.
+ *
+ * @since 0.1.0
+ */
+
+export {
+  type Counts,
+  type Executed,
+  type Input,
+  type Message,
+  type Operation,
+  type Simulated,
+  type SimulatedOptions,
+  simulatedStore
+} from "./SimulatedStore.ts"
+export { type Law, LawBroken, type LawOptions, laws } from "./StoreLaws.ts"
