@@ -27,7 +27,7 @@ export interface Options {
   readonly leaseFor: number
 }
 
-/** Readers of a key that another process loads ask again: after so long at first, then after twice as long each time. */
+/** After how long the readers of a key that another process loads ask again: at first, then doubling, and at most. */
 const POLL = { from: 10, to: 100 }
 
 /** How often what the store says may be overtaken by a last word, before a load goes on without it. */
@@ -566,7 +566,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
           namespace.land(flight, exit)
           return Effect.void
         }
-        return this.commit(flight, exit.value)
+        // Who is answered may close the layer in this very step: the store is told all the same.
+        return Effect.uninterruptible(Effect.suspend(() => this.commit(flight, exit.value)))
       })
     })
   }
@@ -584,7 +585,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
     const told = this.send((store, asker) => store.commit(asker, { key: this.keyOf(name), token, stored }))
-    return Effect.map(Effect.uninterruptible(Effect.exit(told)), (exit) => {
+    return Effect.map(Effect.exit(told), (exit) => {
       if (Exit.isFailure(exit)) return namespace.put(flight, judged, true)
       const { clock, value } = exit.value.reply
       flight.token = undefined

@@ -200,13 +200,11 @@ export class Handle {
     if (this.context === undefined || codec === undefined) return spec
     const serve = <A, B, E>(run: (value: A) => Effect.Effect<B, E>) => (value: A) =>
       Effect.suspend(() => Effect.provideContext(run(value), this.context ?? Context.empty()))
-    const served = { ...codec, roundTrip: serve(codec.roundTrip) }
-    return {
-      ...spec,
-      codec: Codec.isText(codec)
-        ? { ...served, ...{ encode: serve(codec.encode), decode: serve(codec.decode) } }
-        : served
-    }
+    const { is } = codec
+    const roundTrip = serve(codec.roundTrip)
+    if (!Codec.isText(codec)) return { ...spec, codec: { is, roundTrip } }
+    const text: Codec.Text<unknown> = { is, roundTrip, encode: serve(codec.encode), decode: serve(codec.decode) }
+    return { ...spec, codec: text }
   }
 
   policy(reader: object | undefined): Policy.Policy {

@@ -98,8 +98,8 @@ export class Notes {
  */
 export class Memory<A> {
   /**
-   * Counts the last words that concern more than one key: a load carries the reading from when it began. Over a store it
-   * is what was heard of the clock of the space.
+   * Counts the last words that concern more than one key: a load carries the reading from when it began. Over a store
+   * it is what was heard of the clock of the space.
    */
   clock = 0
   /** The weight of all entries. */

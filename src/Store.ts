@@ -1,8 +1,8 @@
 /**
  * The port to a place where entries outlive the process: what such a place can do, what it is asked, and how it fails.
  *
- * A store is small on purpose. It keeps texts under keys of a *space* (the namespace of one cache), and knows nothing of
- * schemas, readers or memory. What it promises beyond that it declares as {@link Powers}; the laws in
+ * A store is small on purpose. It keeps texts under keys of a *space* (the namespace of one cache), and knows nothing
+ * of schemas, readers or memory. What it promises beyond that it declares as {@link Powers}; the laws in
  * `effect-swr/Testing` hold it to each. Deadlines, and leaving a failing store alone, are not a store's business: one
  * guard does that for all.
  *
@@ -87,7 +87,7 @@ export interface Asker {
   readonly version: string
   /** The greatest clock that the asker has seen. */
   readonly heard: Clock | undefined
-  /** Milliseconds from now after which the asker listens no more: the store must do nothing then (refused at equality). */
+  /** Milliseconds until the asker listens no more: from then on the store must do nothing (refused at equality). */
   readonly within: number
 }
 
@@ -219,6 +219,21 @@ export interface Announcement {
 
 /**
  * The service. Every call is one round trip. A store may be absent when its layer is built: then calls fail.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Store from "effect-swr/Store"
+ * import * as Testing from "effect-swr/Testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const sim = yield* Testing.simulatedStore()
+ *   const powers = Store.Store.use((store) => Effect.succeed(store.powers))
+ *   return yield* Effect.provide(powers, sim.connect("a"))
+ * })
+ *
+ * Effect.runPromise(program).then((powers) => console.log(powers.fences, powers.ages)) // true server
+ * ```
  *
  * @since 0.1.0
  * @category services

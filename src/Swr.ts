@@ -151,12 +151,12 @@ export const layer = (options: Engine.LayerOptions = {}): Layer.Layer<Cache> => 
  * // Two processes over one store; in production it is `StoreRedis.layer`.
  * const program = Effect.gen(function*() {
  *   const store = yield* Testing.simulatedStore()
- *   const greet = (greeting: string) =>
+ *   const greet = (process: string, greeting: string) =>
  *     Swr.swr("greeting", Effect.succeed(greeting), { freshFor: "1 minute", schema: Schema.String }).pipe(
- *       Effect.provide(Swr.layerStore().pipe(Layer.provide(store.connect())))
+ *       Effect.provide(Swr.layerStore().pipe(Layer.provide(store.connect(process))))
  *     )
- *   const first = yield* greet("hello")
- *   const second = yield* greet("good evening")
+ *   const first = yield* greet("a", "hello")
+ *   const second = yield* greet("b", "good evening")
  *   return [first.value, first.source, second.value, second.source]
  * })
  *

@@ -1,9 +1,10 @@
 /**
  * What a process has heard of a space in a store, and how far that lets it trust its memory.
  *
- * The store counts last words. A process *heard* everything up to some counter: by announcements while they come without
- * a gap, or because a question told how far the store is. Memory may be used without asking until `trustFor` after the
- * last question was sent. A counter ahead of what was heard is a *gap*: what memory has from before it is unconfirmed.
+ * The store counts last words. A process *heard* everything up to some counter: by announcements while they come
+ * without a gap, or because a question told how far the store is. Memory may be used without asking until `trustFor`
+ * after the last question was sent. A counter ahead of what was heard is a *gap*: what memory has from before it is
+ * unconfirmed.
  *
  * Counters of one epoch say nothing of another's. So a counter is turned into a *reading*, a number that only grows:
  * every reading of a new epoch is greater than all before. That is the clock that entries and flights carry.
