@@ -23,6 +23,7 @@ const house: Record<string, string> = {
   Options: "Codec, Policy, type Job, type Key",
   Handle: "Answer, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Options, Policy, type Flight, type Job, type Event",
+  StoreRedis: "Store, Codec",
   Swr: "*",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   index: "*"
