@@ -25,6 +25,7 @@ const house: Record<string, string> = {
   Options: "type Codec, Policy, type Job, type Key",
   Handle: "Answer, Codec, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, type Event",
+  StoreRedis: "Store, Codec",
   Swr: "*",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
