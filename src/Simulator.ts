@@ -362,9 +362,10 @@ class Life {
   cache: Swr.Instance<string, number, Down> | undefined
   /** Calls of the store that failed, or were not waited for. */
   failures = 0
-  /** By key: rights to load that were given and not yet used; questions since the last load. */
+  /** Rights to load that were given and not yet used, by key. */
   readonly rights = new Map<string, number>()
-  readonly questions = new Map<string, number>()
+  /** Last words that may have overtaken what the store said: then a load may do without it. */
+  overtaken = 0
 
   constructor(world: Run, process: Process) {
     this.process = process
@@ -525,6 +526,7 @@ class Run {
     if (announcement !== undefined) {
       const life = this.processes.find(({ name }) => name === process)?.life
       if (Effect.runSync(this.store.counts(process)).announcements === heard || life === undefined) return
+      life.overtaken++
       const { counter, epoch } = announcement.clock
       for (const word of this.words) {
         const clock = word.executed?.clock
@@ -632,7 +634,6 @@ class Run {
         Effect.map(through(store.open(asker, keys), asker), (reply) => {
           reply.value.forEach(({ lease }, i) => {
             const key = keys[i]?.key ?? ""
-            life.questions.set(key, (life.questions.get(key) ?? 0) + 1)
             if (lease === "given") life.rights.set(key, (life.rights.get(key) ?? 0) + 1)
           })
           return reply
@@ -700,10 +701,8 @@ class Run {
   private right(life: Life, key: string): void {
     const stored = keyOf(key)
     const rights = life.rights.get(stored) ?? 0
-    const asked = life.questions.get(stored) ?? 0
-    life.questions.set(stored, 0)
     if (rights > 0) life.rights.set(stored, rights - 1)
-    else if (life.failures === 0 && asked < 3) {
+    else if (life.failures === 0 && life.overtaken < 3) {
       this.broken ??= new Broken("lease", `${life.process.name} loads ${key} without the right to`)
     }
   }
@@ -787,6 +786,7 @@ class Run {
     const fiber = Effect.runForkWith(life.context)(call)
     fiber.addObserver((exit) => {
       if (life.dead) return
+      life.overtaken++
       word.done = ++this.step
       word.failed = Exit.isFailure(exit)
       if (word.failed && made !== undefined && word.executed !== undefined) {
@@ -999,4 +999,5 @@ class Run {
 
 const keyOf = (key: string): string => Key.storedKey(CACHE, key)
 
-const layerOf = (store: Layer.Layer<Store.Store>): Layer.Layer<Swr.Cache> => Layer.merge(Swr.layer(), Layer.effectDiscard(Layer.build(store)))
+const layerOf = (store: Layer.Layer<Store.Store>): Layer.Layer<Swr.Cache> =>
+  Swr.layerStore({ storeDeadline: "1 second", trustFor: TRUST, leaseFor: "3 seconds" }).pipe(Layer.provide(store))

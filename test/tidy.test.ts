@@ -30,7 +30,8 @@ const house: Record<string, string> = {
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
-  Testing: "SimulatedStore, StoreLaws",
+  Simulator: "Swr, SimulatedStore, Store, Policy, Key",
+  Testing: "SimulatedStore, StoreLaws, Simulator",
   index: "*"
 }
 
