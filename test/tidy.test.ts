@@ -26,6 +26,7 @@ const house: Record<string, string> = {
   Handle: "Answer, Codec, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, type Event",
   StoreRedis: "Store, Codec",
+  StoreKeyValue: "Store, Codec, Policy, Key",
   Swr: "*",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
