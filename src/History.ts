@@ -86,7 +86,7 @@ export const keep = (
       of: (cache, key) =>
         key === ""
           ? of(cache, key).slice()
-          : [...of(cache, ""), ...of(cache, key)].sort((one, other) => one.from - other.from)
+          : [...of(cache, ""), ...of(cache, key)].toSorted((one, other) => one.from - other.from)
     }
   })
 
