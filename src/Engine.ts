@@ -131,11 +131,14 @@ export const make = Effect.fnUntraced(function*(
     secret: options.secret,
     refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),
     fibers: new Set(),
+    // A stranger's function: what it throws is no read's business.
     began: waitUntil && ((fiber) =>
-      waitUntil(
-        new Promise((resolve) => {
-          fiber.addObserver(() => resolve())
-        })
+      void Result.try(() =>
+        waitUntil(
+          new Promise((resolve) => {
+            fiber.addObserver(() => resolve())
+          })
+        )
       )),
     closing: new Set(),
     listeners: new Set(),
