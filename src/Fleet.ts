@@ -84,9 +84,17 @@ export class Fleet {
 
   constructor(store: Service, host: Flight.Host, options: Options) {
     this.options = options
+    // Not floored, as the layer's clock is: a store answers within a millisecond.
+    const time = () => Number(host.clock.monotonicTimeNanosUnsafe()) / 1e6
     this.store = Store.guard(store, {
       deadline: options.storeDeadline,
       now: host.now,
+      time,
+      called: (cache, operation, isAnswered, since) => {
+        if (host.listeners.size === 0) return
+        const outcome = isAnswered ? "answered" : "failed"
+        host.publish({ _tag: "StoreCalled", cache, key: "", operation, outcome, duration: time() - since })
+      },
       told: (cache, failure) => {
         if (host.listeners.size === 0) return
         const about = { cache, key: "" }

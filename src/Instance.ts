@@ -8,6 +8,7 @@ import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, S
 import type * as Answer from "./Answer.ts"
 import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
+import * as Event from "./Event.ts"
 import * as Flight from "./Flight.ts"
 import * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
@@ -60,6 +61,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   readonly namespace: Namespace.Namespace<A, E>
   private readonly host: Flight.Host
   private readonly memory: Memory.Memory<A>
+  /** The keys whose changes somebody watches. */
+  readonly watched = new Map<Key.Name, { readonly request: Answer.Request<A, E, unknown>; watchers: number }>()
   private readonly writers = new Map<
     Key.Name,
     { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }
@@ -97,7 +100,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     this.memory.visit(cell)
     this.namespace.counters.hits++
     if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Hit", ...this.namespace.about(cell.key), age: Entry.age(entry, at) })
+      this.host.publish(new Event.Hit(this.namespace.name, cell.key, Entry.age(entry, at)))
     }
   }
 
@@ -207,7 +210,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         if (entry === undefined) return
         unlook?.()
         wait.leave(true)
-        resume(Effect.succeed(this.serve(reader, entry, found, "timeout")))
+        resume(Effect.succeed(this.serve(reader, entry, found, "timeout", true)))
       })
     return Effect.sync(() => {
       unlook?.()
@@ -238,7 +241,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const entry = Job.isOutage(policy, cause, false) && !closing ? this.standIn(reader, at) : undefined
     return entry === undefined
       ? Exit.failCause(this.told(name, request.spec, cause))
-      : Exit.succeed(this.serve(reader, entry, found, "error", at))
+      : Exit.succeed(this.serve(reader, entry, found, "error", true, at))
   }
 
   /** The old value that may stand in for a load that failed or is slow. */
@@ -279,14 +282,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (decision === "refresh") this.refresh(reader, state)
       else if (State.isHeld(state, at)) this.skip(name, "held")
       if (reader.found === undefined) this.namespace.counters.stale++
-      return Exit.succeed(this.serve(reader, entry, status === "fresh" ? "stale" : found ?? status, reason, at))
+      return Exit.succeed(
+        this.serve(
+          reader,
+          entry,
+          status === "fresh" ? "stale" : found ?? status,
+          reason,
+          reader.found !== undefined,
+          at
+        )
+      )
     }
     if (reader.found === undefined) {
       const joins = decision === "join" || decision === "fail"
       if (joins) namespace.counters.joined++
       else namespace.counters.misses++
       if (host.listeners.size > 0) {
-        host.publish({ _tag: joins ? "Joined" : "Miss", ...namespace.about(name), status })
+        const about = namespace.about(name)
+        host.publish(
+          joins ? { _tag: "Joined", ...about, status, ...underWay(state) } : { _tag: "Miss", ...about, status }
+        )
       }
     }
     // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
@@ -299,8 +314,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   /** A fresh value out of the store. */
   private recalled(name: Key.Name, entry: Entry.Entry<A>, at: number): void {
     if (this.host.listeners.size > 0) {
-      const age = Entry.age(entry, at)
-      this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age, source: "store" })
+      this.host.publish(new Event.Hit(this.namespace.name, name, Entry.age(entry, at), "store"))
     }
   }
 
@@ -331,20 +345,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     entry: Entry.Entry<A>,
     status: Policy.Status,
     reason: State.Reason,
+    waited: boolean,
     at = this.host.now()
   ): B {
     const cell = this.memory.find(name)
     if (cell !== undefined) this.memory.visit(cell)
     if (this.host.listeners.size > 0) {
-      const age = Entry.age(entry, at)
-      this.host.publish({
-        _tag: "Served",
-        ...this.namespace.about(name),
-        status,
-        reason,
-        age,
-        ...(source === "store" && { source })
-      })
+      const told = { status, reason, age: Entry.age(entry, at), waited, ...underWay(this.memory.state(name)) }
+      const from = source === "store" ? { source } : {}
+      this.host.publish({ _tag: "Served", ...this.namespace.about(name), ...told, ...from })
     }
     return request.view(name, entry, { status, source, reason, at, policy })
   }
@@ -678,13 +687,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
           if (host.closed) end()
           host.closing.add(end)
           const unwatch = memory.watch(name, tell)
+          const watched = this.watched.get(name) ?? { request, watchers: 0 }
+          this.watched.set(name, watched)
+          watched.watchers++
           return () => {
             unwatch()
+            if (--watched.watchers === 0) this.watched.delete(name)
             host.closing.delete(end)
           }
         }),
         (release) => Effect.sync(release)
       ), { bufferSize: 16, strategy: "sliding" })
+  }
+
+  /** Whether a reader who came now would start a load; `"all"`: also where the value is fresh. */
+  isDue(name: Key.Name, policy: Policy.Policy<E>, mode: "stale" | "all"): boolean {
+    const state = this.memory.state(name)
+    const at = this.host.now()
+    if (mode === "all") return !State.isHeld(state, at)
+    const decision = State.read(state, at, policy)
+    return decision === "refresh" || decision === "load"
   }
 
   /** Counters since the cache began, and what it holds now. */
@@ -693,4 +715,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { held, size, weight } = this.memory
     return { ...counters, size, weight, flights: flying, backoffs: held }
   }
+}
+
+/** The load under way, as events tell of it. */
+const underWay = (state: State.State): { readonly load?: number } => {
+  // The machine names only what the namespace gave it.
+  const flight = state.flight as Flight.Flight | undefined
+  return flight === undefined ? {} : { load: flight.id }
 }

@@ -253,6 +253,14 @@ export class Store extends Context.Service<Store, {
   readonly announcements: Stream.Stream<Announcement, StoreError>
 }>()("effect-swr/Store") {}
 
+/**
+ * What a store is asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Operation = "open" | "commit" | "change" | "lease" | "ask"
+
 /** Failures in a row after which a store is left alone, and for how long: at first, and at most. */
 const PATIENCE = { failures: 3, from: 100, to: 1_000 }
 
@@ -268,6 +276,9 @@ export const guard = (
     /** In milliseconds. */
     readonly deadline: number
     readonly now: () => number
+    /** Told of each call that the store has answered, or failed to; its reading of the time is in milliseconds. */
+    readonly called: (space: string, operation: Operation, isAnswered: boolean, since: number) => void
+    readonly time: () => number
     /** Told of each failure, and (`undefined`) of the first call that succeeds again. */
     readonly told: (space: string, failure: StoreError | undefined) => void
   }
@@ -275,24 +286,33 @@ export const guard = (
   let failures = 0
   let leftUntil = -1
   let isProbed = false
-  const guarded =
-    <Args extends ReadonlyArray<unknown>, A>(call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>) =>
-    (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
-      Effect.suspend(() => {
-        const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
-        if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
-          return Effect.fail(away("left alone after failures"))
-        }
-        const probes = failures >= PATIENCE.failures
-        isProbed = probes
-        return Effect.onExit(
-          Effect.timeoutOrElse(call(asker, ...args), {
-            duration: Duration.millis(options.deadline),
-            orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
-          }),
-          (exit) => Effect.sync(() => ended(asker.space, probes, exit))
-        )
-      })
+  const guarded = <Args extends ReadonlyArray<unknown>, A>(
+    operation: Operation,
+    call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>
+  ) =>
+  (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
+    Effect.suspend(() => {
+      const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
+      if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
+        return Effect.fail(away("left alone after failures"))
+      }
+      const probes = failures >= PATIENCE.failures
+      isProbed = probes
+      const since = options.time()
+      return Effect.onExit(
+        Effect.timeoutOrElse(call(asker, ...args), {
+          duration: Duration.millis(options.deadline),
+          orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
+        }),
+        (exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) {
+              options.called(asker.space, operation, Exit.isSuccess(exit), since)
+            }
+            ended(asker.space, probes, exit)
+          })
+      )
+    })
   const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
     if (probes) isProbed = false
     if (Exit.isSuccess(exit)) {
@@ -313,10 +333,10 @@ export const guard = (
   return {
     powers: store.powers,
     announcements: store.announcements,
-    open: guarded(store.open),
-    commit: guarded(store.commit),
-    change: guarded(store.change),
-    lease: guarded(store.lease),
-    ask: guarded(store.ask)
+    open: guarded("open", store.open),
+    commit: guarded("commit", store.commit),
+    change: guarded("change", store.change),
+    lease: guarded("lease", store.lease),
+    ask: guarded("ask", store.ask)
   }
 }
