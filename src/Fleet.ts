@@ -30,6 +30,9 @@ export interface Options {
 /** After how long the readers of a key that another process loads ask again: at first, then doubling, and at most. */
 const POLL = { from: 10, to: 100 }
 
+/** How long a refresh is left to the process that holds the lease, before the next reader looks what came of it. */
+const YIELD = 200
+
 /** How often what the store says may be overtaken by a last word, before a load goes on without it. */
 const DROPS = 2
 
@@ -501,8 +504,9 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       approach.left = lease.left
       return "wait"
     }
-    // Who may be given an old value never waits for another process.
-    namespace.settle(flight, State.yielded(memory.state(name), flight, until))
+    // Who may be given an old value never waits for another process, and looks again when that may have loaded.
+    const again = lease.cooling ? until : Math.min(until, now + YIELD)
+    namespace.settle(flight, State.yielded(memory.state(name), flight, again))
     return "done"
   }
 
