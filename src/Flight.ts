@@ -121,12 +121,16 @@ export class Flight<A = unknown, E = unknown> {
   /** Over a store: the value as it is stored, and the right to commit it. */
   text: string | undefined = undefined
   token: string | undefined = undefined
+  /** Its reader has just found the store away, and does not wait for it again. */
+  away = false
   /** How the load failed: for how long the key is left alone, and whether that was an answer. */
   failed: { readonly retryIn: number; readonly isAnswer: boolean } | undefined = undefined
   /** Readers that may be answered before it lands. */
   private onlookers: Set<(news: News) => void> | undefined = undefined
   crew: Crew
   timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** Renews the lease. */
+  renewal: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   readonly name: Key.Name
   readonly job: Job.Job<A, E>

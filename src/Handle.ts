@@ -177,6 +177,10 @@ export class Handle {
           : undefined
       })
     )
+    if (tier !== undefined && !shared && this.spec.codec === undefined) {
+      const warning = `effect-swr: ${name} has no schema, so it stays in the memory of this process`
+      Effect.runForkWith(host.context)(Effect.logWarning(warning))
+    }
     const omitted = (key: unknown) =>
       Effect.die(new Error(`${name}: lookupMany omits the key ${Key.show(this.nameOf(key))}`))
     const many = lookupMany &&

@@ -145,6 +145,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       // The machine names only what the namespace gave it.
       if (decision === "join") return this.follow(reader, state.flight as Flight.Flight<A, E>, false, resume)
       const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
+      flight.away = reader.asked === "away"
       return this.begins(fiber, flight, State.departed(state, flight), at)
         ? this.follow(reader, flight, true, resume)
         : resume(this.cycle(name))
@@ -507,16 +508,19 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (spec.codec === undefined) {
         const written = entry(value, memory.clock)
         // What has no schema is for this process alone; what others have of the key goes.
-        return this.change({ mode: "hard", names: [name] }, ({ isLast }) => this.write(name, key, written, isLast))
+        return this.change(
+          { mode: "hard", names: [name] },
+          ({ before, isLast }) => this.write(name, key, written, isLast, before)
+        )
       }
       return Effect.matchEffect(Codec.trip(spec.codec, value), {
         onSuccess: ({ text, value }) => {
           if (host.closed) return Effect.interrupt
           const draft = entry(value, memory.clock)
-          if (text === undefined) return Effect.sync(() => this.write(name, key, draft, true))
+          if (text === undefined) return Effect.sync(() => this.write(name, key, draft, true, Infinity))
           return this.change(
             { mode: "set", name, entry: draft, text },
-            ({ clock, isLast }) => this.write(name, key, Entry.confirm(draft, clock), isLast)
+            ({ before, clock, isLast }) => this.write(name, key, Entry.confirm(draft, clock), isLast, before)
           )
         },
         onFailure: (cause) => {
@@ -540,7 +544,13 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Effect.sync(() => step({ before: Infinity, clock: this.memory.clock + next, isLast: true }))
   }
 
-  private write(name: Key.Name, key: unknown, entry: Entry.Entry<A>, isLast: boolean): Entry.Entry<A> {
+  private write(
+    name: Key.Name,
+    key: unknown,
+    entry: Entry.Entry<A>,
+    isLast: boolean,
+    before: number
+  ): Entry.Entry<A> {
     const { host, memory, namespace } = this
     const state = memory.state(name)
     const weight = namespace.weigh(entry.value, key)
@@ -552,7 +562,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     }
     // Where somebody else has had the last word since, it is his that counts.
     if (isLast) namespace.apply(name, fits ? State.written(state, entry) : State.voided(state), host.now(), weight)
-    else namespace.overtake(name, "hard", entry.clock)
+    else namespace.overtake(name, "hard", before)
     return entry
   }
 
@@ -565,7 +575,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<Entry.Entry<A>, E2 | Store.StoreError, R2> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
-        const { host, memory, writers } = this
+        const { host, writers } = this
         const writing = fiber.getRef(Writing)
         const writer = writers.get(name) ?? { lock: SynchronizedRef.makeUnsafe(undefined), users: 0 }
         // A change that waits for its own turn would wait for ever.
@@ -574,11 +584,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         writer.users++
         const turn = Effect.suspend(() => {
           if (host.closed) return Effect.interrupt
-          const entry = memory.state(name).entry
-          const current = entry === undefined || Entry.isDead(entry, host.now())
-            ? Option.none()
-            : Option.some(entry.value)
-          return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
+          return Effect.flatMap(this.seek(name, key, spec), ({ state: { entry } }) => {
+            const isKnown = entry !== undefined && !Entry.isDead(entry, host.now())
+            const current = isKnown ? Option.some(entry.value) : Option.none()
+            return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
+          })
         })
         const closing = Effect.callback<never>((resume) => {
           const end = () => resume(Effect.interrupt)
@@ -647,32 +657,36 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
 
   /** What memory or the store has, not expired; loads nothing, counts nothing. */
   find<B>(name: Key.Name, request: Answer.Request<A, E, B>): Effect.Effect<Option.Option<B>> {
-    const { namespace: { tier }, host } = this
-    const { spec } = request
-    const found = (state: State.State<A>, source: "memory" | "store") => {
-      const at = host.now()
-      const status = State.status(state, at, spec.policy)
-      return state.entry === undefined || status === "expired"
-        ? Option.none()
-        : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy: spec.policy }))
-    }
-    const look = (asked: "yes" | "away" | undefined, source: "memory" | "store"): Option.Option<B> | typeof ASK => {
-      const fitting = this.fitting(name, spec, true)
-      const look = fitting.entry === undefined ? undefined : tier?.look(name, host.now(), spec.policy, asked)
-      return look === ASK ? look : found(look === undefined ? fitting : look.state, source)
-    }
-    const there = (asked: "yes" | "away" | undefined): Effect.Effect<Option.Option<B>> => {
-      const here = look(asked, "memory")
-      if (here !== ASK && (tier === undefined || Option.isSome(here))) return Effect.succeed(here)
-      if (here === ASK) {
-        return Effect.flatMap(tier?.ask ?? Effect.succeed(false), (answered) => there(answered ? "yes" : "away"))
-      }
-      return Effect.map(tier?.recall(name, request.key, spec) ?? Effect.void, () => {
-        const here = look("away", "store")
-        return here === ASK ? Option.none() : here
+    const { key, spec: { policy } } = request
+    return Effect.suspend(() =>
+      this.host.closed ? Effect.interrupt : Effect.map(this.seek(name, key, request.spec), ({ source, state }) => {
+        const at = this.host.now()
+        const status = State.status(state, at, policy)
+        return state.entry === undefined || status === "expired"
+          ? Option.none()
+          : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy }))
       })
+    )
+  }
+
+  /** What is known of a key: by memory, as far as it is to be trusted, else by the store. */
+  private seek(
+    name: Key.Name,
+    key: unknown,
+    spec: Job.Spec<A, E>,
+    asked?: "yes" | "away",
+    source: "memory" | "store" = "memory"
+  ): Effect.Effect<{ readonly state: State.State<A>; readonly source: "memory" | "store" }> {
+    const { host, namespace: { tier } } = this
+    const state = this.fitting(name, spec, true)
+    if (tier === undefined) return Effect.succeed({ state, source })
+    const look = state.entry === undefined ? { state } : tier.look(name, host.now(), spec.policy, asked)
+    if (look === ASK) {
+      return Effect.flatMap(tier.ask, (answered) => this.seek(name, key, spec, answered ? "yes" : "away"))
     }
-    return Effect.suspend(() => host.closed ? Effect.interrupt : there(undefined))
+    return look.state.entry !== undefined || source === "store"
+      ? Effect.succeed({ state: look.state, source })
+      : Effect.flatMap(tier.recall(name, key, spec), () => this.seek(name, key, spec, "away", "store"))
   }
 
   /** The present answer, then each commit and void. */

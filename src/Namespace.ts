@@ -66,7 +66,7 @@ export interface Tier<A, E> {
   readonly fly: (
     flights: ReadonlyArray<Flight.Flight<A, E>>,
     load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ) => Effect.Effect<void, E>
+  ) => Effect.Effect<void>
   /** One load and its end: the readers are answered, then the store is told, then memory. */
   readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
   /** Tells the store a last word, then does `step` in memory, whether it got there or not. */

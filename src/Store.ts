@@ -135,7 +135,7 @@ export interface Open {
   }
   /** Wants the right to load where the entry is missing, void or no longer fresh; random. `undefined`: only looks. */
   readonly token: string | undefined
-  /** Where the lease cools and there is no entry: a load beside it, without the lease. */
+  /** Where the lease cools, loads beside it, without it: for who has nothing to fall back on. */
   readonly beside: boolean
   /** For how long, in milliseconds, the lease is given and the token may commit. */
   readonly leaseFor: number
@@ -279,11 +279,13 @@ export const guard = (
     /** Told of each call that the store has answered, or failed to; its reading of the time is in milliseconds. */
     readonly called: (space: string, operation: Operation, isAnswered: boolean, since: number) => void
     readonly time: () => number
-    /** Told of each failure, and (`undefined`) of the first call that succeeds again. */
-    readonly told: (space: string, failure: StoreError | undefined) => void
+    /** Told of each failure, how often it was left alone by now, and (`undefined`) when it answers again. */
+    readonly told: (space: string, failure: StoreError | undefined, rests: number) => void
   }
 ): Store["Service"] => {
   let failures = 0
+  // How often it was left alone since it last answered.
+  let rests = 0
   let leftUntil = -1
   let isProbed = false
   const guarded = <Args extends ReadonlyArray<unknown>, A>(
@@ -316,19 +318,22 @@ export const guard = (
   const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
     if (probes) isProbed = false
     if (Exit.isSuccess(exit)) {
-      if (failures >= PATIENCE.failures) options.told(space, undefined)
+      if (rests > 0) options.told(space, undefined, 0)
       failures = 0
+      rests = 0
       return
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     // What it can't do is no failure, nor is a caller that went away.
     if (error?.reason === "unsupported" || (error === undefined && Cause.hasInterrupts(exit.cause))) return
     failures++
-    if (failures >= PATIENCE.failures) {
-      const times = 2 ** Math.min(failures - PATIENCE.failures, 10)
-      leftUntil = options.now() + Math.min(PATIENCE.from * times, PATIENCE.to)
+    // Of many that fail side by side one sends it to rest, and of those that rest only the probe makes it longer.
+    if (probes || failures === PATIENCE.failures) {
+      leftUntil = options.now() + Math.min(PATIENCE.from * 2 ** rests, PATIENCE.to)
+      rests = Math.min(rests + 1, 10)
     }
-    options.told(space, error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) }))
+    const failure = error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) })
+    options.told(space, failure, rests)
   }
   return {
     powers: store.powers,

@@ -175,8 +175,7 @@ for i = 2, #KEYS do
   local right, left = '', '0'
   if token ~= '' and (state ~= 'fresh' or plan.ignore) then
     local holder, till, cooling = lease(got[4])
-    local none = plan.ignore or not (state == 'fresh' or state == 'stale')
-    if not holder or (plan.beside and cooling and none) then
+    if not holder or (plan.beside and cooling) then
       local g = digits(ms + plan.tokenFor) .. ' ' .. token
       if trouble then redis.call('DEL', key) end
       if holder then
