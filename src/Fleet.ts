@@ -298,15 +298,6 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     this.namespace.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
   }
 
-  /** A tag was invalidated after the readers of a load were answered, and before memory has its value. */
-  private forgetTagged(tag: string, before: number): void {
-    this.aloft.forEach((flight) => {
-      const { landing } = flight
-      if (landing === undefined || Exit.isFailure(landing) || landing.value === undefined) return
-      if (flight.clock < before && landing.value.entry.terms.tags.includes(tag)) this.forget(flight)
-    })
-  }
-
   /** A change of unknown order: no load from before it may be kept. */
   private forgetAll(): void {
     this.aloft.forEach((flight) => this.forget(flight))
@@ -739,8 +730,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const { memory, trust } = this
     memory.clock = Math.max(memory.clock, trust.heard)
     if (news.mode === "clear") trust.note(undefined, reading)
-    else if (news.mode === "tag") this.forgetTagged(news.tag, reading)
-    else for (const name of news.names) trust.note(name, reading)
+    else if (news.mode !== "tag") news.names.forEach((name) => trust.note(name, reading))
   }
 
   /** What another process, or this one, has told all. Who can reach the store may have written it. */

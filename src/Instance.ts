@@ -187,7 +187,16 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { host, memory, namespace } = this
     const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
-    if (flight.landing !== undefined) return resume(this.land(reader, flight.landing, isStarter, joinedAt))
+    const { landing } = flight
+    if (landing !== undefined) {
+      const value = Exit.isSuccess(landing) ? landing.value : undefined
+      if (isStarter || value === undefined || memory.noted(value.entry.terms.tags) <= flight.clock) {
+        return resume(this.land(reader, landing, isStarter, joinedAt))
+      }
+      // It is on its way to the store, and a tag of its value was invalidated since it ended.
+      namespace.apply(name, State.abandoned(memory.state(name), flight))
+      return resume(this.attend(reader))
+    }
     const wait = Namespace.wait(namespace, flight, fiber, (landing) => {
       timer?.interruptUnsafe()
       unlook?.()
@@ -278,7 +287,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
           request.view(name, entry, { status: found ?? status, source, reason: undefined, at, policy })
         )
       }
-      const reason = look?.away === true ? "store" : State.reason(known, at)
+      // Past its window it is given because the load failed.
+      const reason = look?.away === true && status !== "expired" ? "store" : State.reason(known, at)
       // A hit of memory is no load because the store is away.
       if (decision === "refresh") this.refresh(reader, state)
       else if (State.isHeld(state, at)) this.skip(name, "held")
@@ -508,19 +518,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (spec.codec === undefined) {
         const written = entry(value, memory.clock)
         // What has no schema is for this process alone; what others have of the key goes.
-        return this.change(
-          { mode: "hard", names: [name] },
-          ({ before, isLast }) => this.write(name, key, written, isLast, before)
-        )
+        return this.change({ mode: "hard", names: [name] }, (heard) => this.write(name, key, written, heard))
       }
       return Effect.matchEffect(Codec.trip(spec.codec, value), {
         onSuccess: ({ text, value }) => {
           if (host.closed) return Effect.interrupt
           const draft = entry(value, memory.clock)
-          if (text === undefined) return Effect.sync(() => this.write(name, key, draft, true, Infinity))
+          if (text === undefined) {
+            return Effect.sync(() => this.write(name, key, draft, { before: Infinity, isLast: true }))
+          }
           return this.change(
             { mode: "set", name, entry: draft, text },
-            ({ before, clock, isLast }) => this.write(name, key, Entry.confirm(draft, clock), isLast, before)
+            (heard) => this.write(name, key, Entry.confirm(draft, heard.clock), heard)
           )
         },
         onFailure: (cause) => {
@@ -548,8 +557,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     name: Key.Name,
     key: unknown,
     entry: Entry.Entry<A>,
-    isLast: boolean,
-    before: number
+    { before, isLast }: Pick<Namespace.Heard, "before" | "isLast">
   ): Entry.Entry<A> {
     const { host, memory, namespace } = this
     const state = memory.state(name)

@@ -43,6 +43,8 @@ export interface Message {
   readonly process: string
   /** What a person reads in a trace. */
   readonly about: string
+  /** What an announcement says. */
+  readonly announcement?: Store.Announcement
 }
 
 /**
@@ -59,6 +61,8 @@ export interface Executed {
   readonly asker: Store.Asker
   readonly input: Input
   readonly result: "done" | Store.StoreError["reason"]
+  /** The reply, where it was done. */
+  readonly reply: Store.Reply<unknown> | undefined
 }
 
 /**
@@ -595,9 +599,10 @@ class Simulation {
           ? { error: failing.reason }
           : execute(timed, now)
         const result = "error" in outcome ? outcome.error : "done"
-        this.executed.push({ at: now, process, operation, asker, input, result })
+        const reply = "error" in outcome ? undefined : outcome.reply
+        this.executed.push({ at: now, process, operation, asker, input, result, reply })
         if ("error" in outcome) return refused(outcome.error)
-        const { reply } = outcome
+        if (reply === undefined) return
         this.send({
           kind: "reply",
           process,
@@ -618,9 +623,12 @@ class Simulation {
         kind: "announcement",
         process,
         about: `${process} hears ${news}@${counter}`,
+        announcement,
         arrive: () => {
+          const listeners = this.listeners.get(process)
+          if (listeners === undefined || listeners.size === 0) return
           this.counts(process).announcements++
-          this.listeners.get(process)?.forEach((listener) => listener.tell(announcement))
+          listeners.forEach((listener) => listener.tell(announcement))
         }
       })
     }

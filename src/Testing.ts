@@ -15,4 +15,13 @@ export {
   type SimulatedOptions,
   simulatedStore
 } from "./SimulatedStore.ts"
+export {
+  type Act,
+  type Fault,
+  type Promise,
+  PromiseBroken,
+  simulate,
+  type Simulation,
+  type SimulationOptions
+} from "./Simulator.ts"
 export { type Law, LawBroken, type LawOptions, laws } from "./StoreLaws.ts"

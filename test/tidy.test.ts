@@ -32,7 +32,8 @@ const house: Record<string, string> = {
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
-  Testing: "SimulatedStore, StoreLaws",
+  Simulator: "Swr, SimulatedStore, Store, Policy, Key",
+  Testing: "SimulatedStore, StoreLaws, Simulator",
   Metrics: "Swr, type Handle, type Event",
   Auditor: "Handle, Options, Policy, type Swr",
   Triggers: "Handle, Options, Policy, type Swr",
@@ -52,7 +53,7 @@ const banned = {
   async: /\basync\s/,
   "Math.random": /\bMath\.random\b/,
   "console.": /(?<!\.)\bconsole\./,
-  "process.": /(?<!\.)\bprocess\./
+  "process.": /(?<!\.)\bprocess\.(?:argv|cwd|emit\w*|env|exit\w*|hrtime|kill|memoryUsage|nextTick|on|once|pid|std\w+)\b/
 }
 
 const longest = { line: 120, state: 400 }
