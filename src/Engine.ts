@@ -3,9 +3,20 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, type Duration, Effect, Fiber, Queue, Random, type Redacted, type Schema, Stream } from "effect"
+import {
+  Clock,
+  Context,
+  type Duration,
+  Effect,
+  Fiber,
+  Random,
+  type Redacted,
+  Result,
+  type Schema,
+  type Stream
+} from "effect"
 import * as Codec from "./Codec.ts"
-import type * as Event from "./Event.ts"
+import * as Event from "./Event.ts"
 import type * as Flight from "./Flight.ts"
 import * as Handle from "./Handle.ts"
 import type * as Job from "./Job.ts"
@@ -28,6 +39,11 @@ export interface LayerOptions {
    * does, it waits until they have ended: a lookup that can't be interrupted holds it up.
    */
   readonly shutdownGrace?: Duration.Input | undefined
+  /**
+   * Told of each load that has not ended at once, in the step in which it begins, with a promise of its end that never
+   * rejects: for platforms that stop a program once it has answered.
+   */
+  readonly waitUntil?: ((work: Promise<void>) => void) | undefined
   /** How many refreshes may run at once; more are skipped, not queued. Default 64. */
   readonly refreshes?: number | undefined
   /** Sensitive keys are hashed with it (HMAC-SHA-256). Without it by SHA-256. */
@@ -67,6 +83,8 @@ export interface Engine {
   readonly host: Flight.Host
   readonly limits: Handle.Limits
   readonly open: (opening: Handle.Opening) => Handle.Handle
+  /** All caches, by name. */
+  readonly caches: ReadonlyMap<string, { readonly handle: Handle.Handle }>
   /** The cache of `swr`. */
   readonly swr: Handle.Handle
   /** The cache of `cacheGet` and `cacheSet`. */
@@ -104,6 +122,7 @@ export const make = Effect.fnUntraced(function*(
   const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
   const given = options.defaults ?? {}
   const defaults = Policy.isPolicy(given) ? Policy.clamp(given, longest) : Policy.parse(given, longest)
+  const { waitUntil } = options
   const host: Flight.Host = {
     clock,
     context,
@@ -112,10 +131,20 @@ export const make = Effect.fnUntraced(function*(
     secret: options.secret,
     refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),
     fibers: new Set(),
+    // A stranger's function: what it throws is no read's business.
+    began: waitUntil && ((fiber) =>
+      void Result.try(() =>
+        waitUntil(
+          new Promise((resolve) => {
+            fiber.addObserver(() => resolve())
+          })
+        )
+      )),
     closing: new Set(),
     listeners: new Set(),
     publish: (event) => host.listeners.forEach((tell) => tell(event)),
     refreshing: 0,
+    loads: 0,
     depth: 0,
     landings: 0,
     closed: false
@@ -160,24 +189,18 @@ export const make = Effect.fnUntraced(function*(
       }))
     )
   )
-  const events = Stream.callback<Event.Event>((queue) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const tell = (event: Event.Event) => void Queue.offerUnsafe(queue, event)
-        const end = () => void Queue.endUnsafe(queue)
-        if (host.closed) end()
-        host.listeners.add(tell)
-        host.closing.add(end)
-        return () => {
-          host.listeners.delete(tell)
-          host.closing.delete(end)
-        }
-      }),
-      (release) => Effect.sync(release)
-    ), { bufferSize: 1024, strategy: "sliding" })
   const swr = open(opening("swr", () => Options.spec({}, { freshFor: 0, ...limits.defaults }, limits)))
   const plain = open(opening("cache", () => Options.spec({ freshFor: longest, maxAge: longest }, {}, limits)))
   if (tier !== undefined) yield* Effect.forkScoped(tier.listen)
-  const engine: Engine = { host, limits, open, swr, plain, specs: new WeakMap(), events }
+  const engine: Engine = {
+    host,
+    limits,
+    open,
+    caches: handles,
+    swr,
+    plain,
+    specs: new WeakMap(),
+    events: Event.stream(host)
+  }
   return engine
 })

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Duration, Effect, Exit, type Fiber, Option, Result, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Result, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
 import type * as Flight from "./Flight.ts"
@@ -29,6 +29,9 @@ export interface Options {
 
 /** After how long the readers of a key that another process loads ask again: at first, then doubling, and at most. */
 const POLL = { from: 10, to: 100 }
+
+/** How long a refresh is left to the process that holds the lease, before the next reader looks what came of it. */
+const YIELD = 200
 
 /** How often what the store says may be overtaken by a last word, before a load goes on without it. */
 const DROPS = 2
@@ -57,6 +60,8 @@ class Approach {
   drops = 0
   /** What the store has will not do: a load is needed. */
   isForced = false
+  /** The lease cools, and somebody has nothing to fall back on. */
+  isBeside = false
   /** How long to wait before the next question, and how long the other one's lease lasts. */
   private wait: number = POLL.from
   left: number | undefined = undefined
@@ -84,10 +89,25 @@ export class Fleet {
 
   constructor(store: Service, host: Flight.Host, options: Options) {
     this.options = options
+    let wasResting = false
+    // Not floored, as the layer's clock is: a store answers within a millisecond.
+    const time = () => Number(host.clock.monotonicTimeNanosUnsafe()) / 1e6
     this.store = Store.guard(store, {
       deadline: options.storeDeadline,
       now: host.now,
-      told: (cache, failure) => {
+      time,
+      called: (cache, operation, isAnswered, since) => {
+        if (host.listeners.size === 0) return
+        const outcome = isAnswered ? "answered" : "failed"
+        host.publish({ _tag: "StoreCalled", cache, key: "", operation, outcome, duration: time() - since })
+      },
+      told: (cache, failure, rests) => {
+        const isResting = rests > 0
+        if (isResting !== wasResting) {
+          const news = failure === undefined ? "the store answers again" : `the store is left alone: ${failure.message}`
+          Effect.runForkWith(host.context)(Effect.logWarning(`effect-swr: ${news}`))
+        }
+        wasResting = isResting
         if (host.listeners.size === 0) return
         const about = { cache, key: "" }
         if (failure === undefined) host.publish({ _tag: "StoreBack", ...about })
@@ -171,6 +191,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (!isTrusted && asked !== "away") {
       if (uses || joins) return "ask"
     } else if (isTrusted && at >= trust.renewFrom) this.question()
+    else if (!isTrusted && joins && policy.strict) {
+      // Nobody can say what it missed.
+      this.forget(flight)
+      state = memory.state(name)
+    }
     if (state.entry === undefined || isLocal) return { state, away: false }
     if (state.entry.clock < trust.base) {
       // A new epoch proves nothing about a value.
@@ -283,7 +308,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   fly(
     flights: ReadonlyArray<Flight.Flight<A, E>>,
     load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ): Effect.Effect<void, E> {
+  ): Effect.Effect<void> {
     for (const flight of flights) {
       // Until the store has answered there is no reading that it could be older than.
       flight.clock = Infinity
@@ -295,26 +320,26 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       ({ approach, flight }) => this.open(flight, approach),
       { concurrency: "unbounded" }
     )
-    const later = ({ approach, flight }: typeof approaches[number], said: Said): Effect.Effect<void, E> =>
-      said === "wait"
-        ? Effect.flatMap(this.turn(flight, approach), (goes) => goes ? load([flight]) : Effect.void)
-        : Effect.void
-    const run = Effect.flatMap(first, (saids) => {
-      const ready = flights.filter((_, i) => saids[i] === "load")
-      const others = approaches.filter((_, i) => saids[i] === "wait")
-      const loads = ready.length === 0 ? [] : [load(ready)]
-      const waits = others.map((other) => later(other, "wait"))
-      return waits.length + loads.length === 1
-        ? loads[0] ?? waits[0] ?? Effect.void
-        : Effect.forEach([...loads, ...waits], (each) => each, { concurrency: "unbounded", discard: true })
-    })
-    return Effect.ensuring(
-      run,
+    const goes = (flights: ReadonlyArray<Flight.Flight<A, E>>): Effect.Effect<void> =>
       Effect.suspend(() => {
-        flights.forEach((flight) => this.aloft.delete(flight))
-        return Effect.forEach(flights, (flight) => this.free(flight), { concurrency: "unbounded", discard: true })
+        for (const flight of flights) if (!flight.landed) this.namespace.loads(flight)
+        // A lookup of many that fails, fails those it was asked for.
+        return Effect.catchCause(load(flights), (cause) =>
+          Effect.sync(() => flights.forEach((flight) => this.namespace.land(flight, Exit.failCause(cause)))))
       })
-    )
+    const run = Effect.flatMap(first, (said) => {
+      const ready = flights.filter((_, i) => said[i] === "load")
+      const waits = approaches.filter((_, i) => said[i] === "wait").map(({ approach, flight }) =>
+        Effect.flatMap(this.turn(flight, approach), (turn) => turn ? goes([flight]) : Effect.void)
+      )
+      const ways = ready.length === 0 ? waits : [goes(ready), ...waits]
+      return ways.length === 1 ? ways[0] ?? Effect.void : Effect.all(ways, { concurrency: "unbounded", discard: true })
+    })
+    const end = Effect.suspend(() => {
+      flights.forEach((flight) => this.aloft.delete(flight))
+      return Effect.forEach(flights, (flight) => this.free(flight), { concurrency: "unbounded", discard: true })
+    })
+    return Effect.ensuring(run, end)
   }
 
   /** Waits for its turn to load, while another process loads. Whether the turn came. */
@@ -341,7 +366,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       flight.clock = trust.stamp(host.now(), memory.clock)
       return "load"
     }
-    if (spec.codec === undefined) return Effect.sync(alone)
+    if (spec.codec === undefined || flight.away) return Effect.sync(alone)
     // What the store has is not what it was told.
     if (trust.owes(name)) {
       this.pay()
@@ -356,7 +381,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       key,
       policy: isForced ? { freshFor: 0, maxAge: policy.maxAge, jitter: 0, strict: false } : policy,
       token,
-      beside: flight.waiters > 0 && memory.state(name).entry === undefined,
+      beside: approach.isBeside,
       leaseFor: this.fleet.options.leaseFor,
       tokenFor: spec.hardTimeout + this.fleet.options.leaseFor
     }
@@ -454,9 +479,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const { opened: { lease }, reading } = opening
     const given = lease === "given"
     const now = host.now()
-    if (!given) flight.token = undefined
-    if (this.isOvertaken(name, opening, entry)) return ++approach.drops > DROPS ? alone() : "wait"
-    if (trust.owes(name)) return alone()
+    if (given) this.renew(flight)
+    else flight.token = undefined
+    const isOvertaken = this.isOvertaken(name, opening, entry)
+    if (isOvertaken || trust.owes(name)) {
+      if (given) this.run(this.free(flight), () => {})
+      return isOvertaken && ++approach.drops <= DROPS ? "wait" : alone()
+    }
     flight.clock = reading
     if (lease !== undefined && host.listeners.size > 0) {
       const outcome = given ? "given" : lease.cooling ? "cooling" : "held"
@@ -490,11 +519,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     if (flight.landed) return "done"
     if (flight.waiters > 0 || flight.cause === "revalidate") {
-      approach.left = lease.left
+      if (lease.cooling) approach.isBeside = true
+      else approach.left = lease.left
       return "wait"
     }
-    // Who may be given an old value never waits for another process.
-    namespace.settle(flight, State.yielded(memory.state(name), flight, until))
+    // Who may be given an old value never waits for another process, and looks again when that may have loaded.
+    const again = lease.cooling ? until : Math.min(until, now + YIELD)
+    namespace.settle(flight, State.yielded(memory.state(name), flight, again))
     return "done"
   }
 
@@ -556,19 +587,14 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   }
 
   finish(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<void> {
-    const { namespace } = this
-    return Effect.suspend(() => {
+    return Effect.flatMap(Effect.exit(load), (exit) => {
       if (flight.landed) return Effect.void
-      namespace.loads(flight)
-      return Effect.flatMap(Effect.exit(this.renewing(flight, load)), (exit) => {
-        if (flight.landed) return Effect.void
-        if (Exit.isFailure(exit) || flight.token === undefined) {
-          namespace.land(flight, exit)
-          return Effect.void
-        }
-        // Who is answered may close the layer in this very step: the store is told all the same.
+      // Who is answered may close the layer in this very step: the store is told all the same.
+      if (Exit.isSuccess(exit) && flight.token !== undefined) {
         return Effect.uninterruptible(Effect.suspend(() => this.commit(flight, exit.value)))
-      })
+      }
+      this.namespace.land(flight, exit)
+      return Effect.void
     })
   }
 
@@ -612,27 +638,22 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   }
 
   /** Keeps the lease while the load runs. */
-  private renewing(flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    const { leaseFor } = this.fleet.options
-    const { token } = flight
-    if (token === undefined || !this.fleet.store.powers.leases) return load
-    const lease = { key: this.keyOf(flight.name), token, to: "renew", millis: leaseFor } as const
-    let timer: Fiber.Fiber<unknown, unknown> | undefined
-    const again = () => {
-      timer = this.namespace.sleep(Math.ceil(leaseFor / 3), () => {
-        this.run(this.send((store, asker) => store.lease(asker, lease)), () => {})
-        again()
-      })
-    }
-    return Effect.suspend(() => {
-      again()
-      return Effect.ensuring(load, Effect.sync(() => timer?.interruptUnsafe()))
+  private renew(flight: Flight.Flight<A, E>): void {
+    const { options: { leaseFor }, store } = this.fleet
+    const { name, token } = flight
+    if (token === undefined || !store.powers.leases) return
+    const lease = { key: this.keyOf(name), token, to: "renew", millis: leaseFor } as const
+    flight.renewal = this.namespace.sleep(Math.ceil(leaseFor / 3), () => {
+      if (flight.landed || flight.token !== token) return
+      this.run(this.send((store, asker) => store.lease(asker, lease)), () => {})
+      this.renew(flight)
     })
   }
 
   /** Gives the lease back, or leaves it to cool for as long as the key backs off. */
   private free(flight: Flight.Flight<A, E>): Effect.Effect<void> {
     const { failed, token } = flight
+    flight.renewal?.interruptUnsafe()
     if (token === undefined) return Effect.void
     flight.token = undefined
     const key = this.keyOf(flight.name)
@@ -709,7 +730,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const { memory, trust } = this
     memory.clock = Math.max(memory.clock, trust.heard)
     if (news.mode === "clear") trust.note(undefined, reading)
-    else if (news.mode !== "tag") { for (const name of news.names) trust.note(name, reading) }
+    else if (news.mode !== "tag") news.names.forEach((name) => trust.note(name, reading))
   }
 
   /** What another process, or this one, has told all. Who can reach the store may have written it. */

@@ -37,12 +37,16 @@ export interface Host {
   readonly refreshes: number
   /** Fibers of loads that have not ended. */
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
+  /** Told of each of them. */
+  readonly began: ((fiber: Fiber.Fiber<unknown, unknown>) => void) | undefined
   readonly publish: (event: Event.Event) => void
   /** Called when the layer closes. */
   readonly closing: Set<() => void>
   /** Who listens to events: nothing is computed for none. */
   readonly listeners: Set<(event: Event.Event) => void>
   refreshing: number
+  /** How many loads there have been: the number of the last one. */
+  loads: number
   /** How many loads have begun, and how many have landed, inside one another in this very step. */
   depth: number
   landings: number
@@ -95,6 +99,10 @@ export class Flight<A = unknown, E = unknown> {
   private gate: Deferred.Deferred<Landed<A, E>> | undefined = undefined
   /** How many readers wait. */
   waiters = 0
+  /** How many waited when it landed. */
+  audience = 0
+  /** Its lookup has begun. */
+  loading = false
   /** Goes on although nobody waits. */
   background: boolean
   /** Begun; else it is due. */
@@ -113,25 +121,38 @@ export class Flight<A = unknown, E = unknown> {
   /** Over a store: the value as it is stored, and the right to commit it. */
   text: string | undefined = undefined
   token: string | undefined = undefined
+  /** Its reader has just found the store away, and does not wait for it again. */
+  away = false
   /** How the load failed: for how long the key is left alone, and whether that was an answer. */
   failed: { readonly retryIn: number; readonly isAnswer: boolean } | undefined = undefined
   /** Readers that may be answered before it lands. */
   private onlookers: Set<(news: News) => void> | undefined = undefined
   crew: Crew
   timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** Renews the lease. */
+  renewal: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   readonly name: Key.Name
   readonly job: Job.Job<A, E>
   readonly cause: Event.LoadCause
   /** For one reader alone: the state never names it. */
   readonly alone: boolean
+  /** Events tell of it by this number. */
+  readonly id: number
 
-  constructor(namespace: object, name: Key.Name, job: Job.Job<A, E>, cause: Event.LoadCause, alone = false) {
+  constructor(
+    namespace: { readonly host: Host },
+    name: Key.Name,
+    job: Job.Job<A, E>,
+    cause: Event.LoadCause,
+    alone = false
+  ) {
     this.crew = { aloft: 1, fiber: undefined, waitsFor: undefined, parent: undefined, namespace, names: [name] }
     this.name = name
     this.job = job
     this.cause = cause
     this.alone = alone
+    this.id = ++namespace.host.loads
     this.background = cause === "refresh"
   }
 

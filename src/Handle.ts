@@ -177,6 +177,10 @@ export class Handle {
           : undefined
       })
     )
+    if (tier !== undefined && !shared && this.spec.codec === undefined) {
+      const warning = `effect-swr: ${name} has no schema, so it stays in the memory of this process`
+      Effect.runForkWith(host.context)(Effect.logWarning(warning))
+    }
     const omitted = (key: unknown) =>
       Effect.die(new Error(`${name}: lookupMany omits the key ${Key.show(this.nameOf(key))}`))
     const many = lookupMany &&
@@ -321,7 +325,7 @@ export const table = (handle: Handle): Table<never> => {
 // Beside the instances and not in them: who prints one sees nothing of what it keeps.
 const handles = /*#__PURE__*/ new WeakMap<object, Handle>()
 
-/** The handle of what {@link typed} made. */
+/** The handle behind an instance. */
 export const of = (instance: object): Handle | undefined => handles.get(instance)
 
 /** The cache with a lookup; the entrances say of which types. */
@@ -397,8 +401,13 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
         )
       })
   }
-  handles.set(self, handle)
-  return self
+  return as(self, handle)
+}
+
+/** An instance that stands before a cache. */
+export const as = <I extends object>(instance: I, handle: Handle): I => {
+  handles.set(instance, handle)
+  return instance
 }
 
 /** `Reading`'s prototype is an effect's. */

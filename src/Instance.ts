@@ -8,6 +8,7 @@ import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, S
 import type * as Answer from "./Answer.ts"
 import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
+import * as Event from "./Event.ts"
 import * as Flight from "./Flight.ts"
 import * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
@@ -60,6 +61,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   readonly namespace: Namespace.Namespace<A, E>
   private readonly host: Flight.Host
   private readonly memory: Memory.Memory<A>
+  /** The keys whose changes somebody watches. */
+  readonly watched = new Map<Key.Name, { readonly request: Answer.Request<A, E, unknown>; watchers: number }>()
   private readonly writers = new Map<
     Key.Name,
     { readonly lock: SynchronizedRef.SynchronizedRef<undefined>; users: number }
@@ -97,7 +100,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     this.memory.visit(cell)
     this.namespace.counters.hits++
     if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Hit", ...this.namespace.about(cell.key), age: Entry.age(entry, at) })
+      this.host.publish(new Event.Hit(this.namespace.name, cell.key, Entry.age(entry, at)))
     }
   }
 
@@ -142,6 +145,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       // The machine names only what the namespace gave it.
       if (decision === "join") return this.follow(reader, state.flight as Flight.Flight<A, E>, false, resume)
       const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss", decision === "pass")
+      flight.away = reader.asked === "away"
       return this.begins(fiber, flight, State.departed(state, flight), at)
         ? this.follow(reader, flight, true, resume)
         : resume(this.cycle(name))
@@ -216,7 +220,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         if (entry === undefined) return
         unlook?.()
         wait.leave(true)
-        resume(Effect.succeed(this.serve(reader, entry, found, "timeout")))
+        resume(Effect.succeed(this.serve(reader, entry, found, "timeout", true)))
       })
     return Effect.sync(() => {
       unlook?.()
@@ -247,7 +251,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const entry = Job.isOutage(policy, cause, false) && !closing ? this.standIn(reader, at) : undefined
     return entry === undefined
       ? Exit.failCause(this.told(name, request.spec, cause))
-      : Exit.succeed(this.serve(reader, entry, found, "error", at))
+      : Exit.succeed(this.serve(reader, entry, found, "error", true, at))
   }
 
   /** The old value that may stand in for a load that failed or is slow. */
@@ -289,14 +293,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (decision === "refresh") this.refresh(reader, state)
       else if (State.isHeld(state, at)) this.skip(name, "held")
       if (reader.found === undefined) this.namespace.counters.stale++
-      return Exit.succeed(this.serve(reader, entry, status === "fresh" ? "stale" : found ?? status, reason, at))
+      return Exit.succeed(
+        this.serve(
+          reader,
+          entry,
+          status === "fresh" ? "stale" : found ?? status,
+          reason,
+          reader.found !== undefined,
+          at
+        )
+      )
     }
     if (reader.found === undefined) {
       const joins = decision === "join" || decision === "fail"
       if (joins) namespace.counters.joined++
       else namespace.counters.misses++
       if (host.listeners.size > 0) {
-        host.publish({ _tag: joins ? "Joined" : "Miss", ...namespace.about(name), status })
+        const about = namespace.about(name)
+        host.publish(
+          joins ? { _tag: "Joined", ...about, status, ...underWay(state) } : { _tag: "Miss", ...about, status }
+        )
       }
     }
     // A failure is kept for those who read with this cache's lookup, so it is one of theirs.
@@ -309,8 +325,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   /** A fresh value out of the store. */
   private recalled(name: Key.Name, entry: Entry.Entry<A>, at: number): void {
     if (this.host.listeners.size > 0) {
-      const age = Entry.age(entry, at)
-      this.host.publish({ _tag: "Hit", ...this.namespace.about(name), age, source: "store" })
+      this.host.publish(new Event.Hit(this.namespace.name, name, Entry.age(entry, at), "store"))
     }
   }
 
@@ -341,20 +356,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     entry: Entry.Entry<A>,
     status: Policy.Status,
     reason: State.Reason,
+    waited: boolean,
     at = this.host.now()
   ): B {
     const cell = this.memory.find(name)
     if (cell !== undefined) this.memory.visit(cell)
     if (this.host.listeners.size > 0) {
-      const age = Entry.age(entry, at)
-      this.host.publish({
-        _tag: "Served",
-        ...this.namespace.about(name),
-        status,
-        reason,
-        age,
-        ...(source === "store" && { source })
-      })
+      const told = { status, reason, age: Entry.age(entry, at), waited, ...underWay(this.memory.state(name)) }
+      const from = source === "store" ? { source } : {}
+      this.host.publish({ _tag: "Served", ...this.namespace.about(name), ...told, ...from })
     }
     return request.view(name, entry, { status, source, reason, at, policy })
   }
@@ -514,7 +524,9 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         onSuccess: ({ text, value }) => {
           if (host.closed) return Effect.interrupt
           const draft = entry(value, memory.clock)
-          if (text === undefined) return Effect.sync(() => this.write(name, key, draft, { before: Infinity, isLast: true }))
+          if (text === undefined) {
+            return Effect.sync(() => this.write(name, key, draft, { before: Infinity, isLast: true }))
+          }
           return this.change(
             { mode: "set", name, entry: draft, text },
             (heard) => this.write(name, key, Entry.confirm(draft, heard.clock), heard)
@@ -571,7 +583,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<Entry.Entry<A>, E2 | Store.StoreError, R2> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
-        const { host, memory, writers } = this
+        const { host, writers } = this
         const writing = fiber.getRef(Writing)
         const writer = writers.get(name) ?? { lock: SynchronizedRef.makeUnsafe(undefined), users: 0 }
         // A change that waits for its own turn would wait for ever.
@@ -580,11 +592,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         writer.users++
         const turn = Effect.suspend(() => {
           if (host.closed) return Effect.interrupt
-          const entry = memory.state(name).entry
-          const current = entry === undefined || Entry.isDead(entry, host.now())
-            ? Option.none()
-            : Option.some(entry.value)
-          return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
+          return Effect.flatMap(this.seek(name, key, spec), ({ state: { entry } }) => {
+            const isKnown = entry !== undefined && !Entry.isDead(entry, host.now())
+            const current = isKnown ? Option.some(entry.value) : Option.none()
+            return Effect.flatMap(change(current), (value) => this.set(name, key, value, spec, {}))
+          })
         })
         const closing = Effect.callback<never>((resume) => {
           const end = () => resume(Effect.interrupt)
@@ -653,32 +665,36 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
 
   /** What memory or the store has, not expired; loads nothing, counts nothing. */
   find<B>(name: Key.Name, request: Answer.Request<A, E, B>): Effect.Effect<Option.Option<B>> {
-    const { namespace: { tier }, host } = this
-    const { spec } = request
-    const found = (state: State.State<A>, source: "memory" | "store") => {
-      const at = host.now()
-      const status = State.status(state, at, spec.policy)
-      return state.entry === undefined || status === "expired"
-        ? Option.none()
-        : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy: spec.policy }))
-    }
-    const look = (asked: "yes" | "away" | undefined, source: "memory" | "store"): Option.Option<B> | typeof ASK => {
-      const fitting = this.fitting(name, spec, true)
-      const look = fitting.entry === undefined ? undefined : tier?.look(name, host.now(), spec.policy, asked)
-      return look === ASK ? look : found(look === undefined ? fitting : look.state, source)
-    }
-    const there = (asked: "yes" | "away" | undefined): Effect.Effect<Option.Option<B>> => {
-      const here = look(asked, "memory")
-      if (here !== ASK && (tier === undefined || Option.isSome(here))) return Effect.succeed(here)
-      if (here === ASK) {
-        return Effect.flatMap(tier?.ask ?? Effect.succeed(false), (answered) => there(answered ? "yes" : "away"))
-      }
-      return Effect.map(tier?.recall(name, request.key, spec) ?? Effect.void, () => {
-        const here = look("away", "store")
-        return here === ASK ? Option.none() : here
+    const { key, spec: { policy } } = request
+    return Effect.suspend(() =>
+      this.host.closed ? Effect.interrupt : Effect.map(this.seek(name, key, request.spec), ({ source, state }) => {
+        const at = this.host.now()
+        const status = State.status(state, at, policy)
+        return state.entry === undefined || status === "expired"
+          ? Option.none()
+          : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy }))
       })
+    )
+  }
+
+  /** What is known of a key: by memory, as far as it is to be trusted, else by the store. */
+  private seek(
+    name: Key.Name,
+    key: unknown,
+    spec: Job.Spec<A, E>,
+    asked?: "yes" | "away",
+    source: "memory" | "store" = "memory"
+  ): Effect.Effect<{ readonly state: State.State<A>; readonly source: "memory" | "store" }> {
+    const { host, namespace: { tier } } = this
+    const state = this.fitting(name, spec, true)
+    if (tier === undefined) return Effect.succeed({ state, source })
+    const look = state.entry === undefined ? { state } : tier.look(name, host.now(), spec.policy, asked)
+    if (look === ASK) {
+      return Effect.flatMap(tier.ask, (answered) => this.seek(name, key, spec, answered ? "yes" : "away"))
     }
-    return Effect.suspend(() => host.closed ? Effect.interrupt : there(undefined))
+    return look.state.entry !== undefined || source === "store"
+      ? Effect.succeed({ state: look.state, source })
+      : Effect.flatMap(tier.recall(name, key, spec), () => this.seek(name, key, spec, "away", "store"))
   }
 
   /** The present answer, then each commit and void. */
@@ -693,13 +709,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
           if (host.closed) end()
           host.closing.add(end)
           const unwatch = memory.watch(name, tell)
+          const watched = this.watched.get(name) ?? { request, watchers: 0 }
+          this.watched.set(name, watched)
+          watched.watchers++
           return () => {
             unwatch()
+            if (--watched.watchers === 0) this.watched.delete(name)
             host.closing.delete(end)
           }
         }),
         (release) => Effect.sync(release)
       ), { bufferSize: 16, strategy: "sliding" })
+  }
+
+  /** Whether a reader who came now would start a load; `"all"`: also where the value is fresh. */
+  isDue(name: Key.Name, policy: Policy.Policy<E>, mode: "stale" | "all"): boolean {
+    const state = this.memory.state(name)
+    const at = this.host.now()
+    if (mode === "all") return !State.isHeld(state, at)
+    const decision = State.read(state, at, policy)
+    return decision === "refresh" || decision === "load"
   }
 
   /** Counters since the cache began, and what it holds now. */
@@ -708,4 +737,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { held, size, weight } = this.memory
     return { ...counters, size, weight, flights: flying, backoffs: held }
   }
+}
+
+/** The load under way, as events tell of it. */
+const underWay = (state: State.State): { readonly load?: number } => {
+  // The machine names only what the namespace gave it.
+  const flight = state.flight as Flight.Flight | undefined
+  return flight === undefined ? {} : { load: flight.id }
 }

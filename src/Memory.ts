@@ -116,9 +116,13 @@ export class Memory<A> {
   private readonly notes = new Notes()
   private readonly capacity: number
   private readonly weightLimit: number
-  private readonly onEvict: (cell: Cell<A>, entry: Entry.Entry<A>) => void
+  private readonly onEvict: (cell: Cell<A>, entry: Entry.Entry<A>, isFull: boolean) => void
 
-  constructor(capacity: number, weightLimit: number, onEvict: (cell: Cell<A>, entry: Entry.Entry<A>) => void) {
+  constructor(
+    capacity: number,
+    weightLimit: number,
+    onEvict: (cell: Cell<A>, entry: Entry.Entry<A>, isFull: boolean) => void
+  ) {
     this.capacity = capacity
     this.weightLimit = weightLimit
     this.onEvict = onEvict
@@ -275,6 +279,7 @@ export class Memory<A> {
         ? Entry.isDead(current.entry, now)
         : now >= current.passUntil && (current.failure === undefined || now >= current.failure.until)
     while (this.eviction.size > this.capacity || this.weight > this.weightLimit) {
+      const isFull = this.eviction.size > this.capacity
       const cell = this.eviction.evict(pinned, useless)
       if (cell === undefined) return
       const { entry, hold } = cell.current
@@ -285,7 +290,7 @@ export class Memory<A> {
       cell.weight = 0
       if (entry === undefined) continue
       for (const tag of entry.terms.tags) this.untag(tag, cell)
-      this.onEvict(cell, entry)
+      this.onEvict(cell, entry, isFull)
     }
   }
 }

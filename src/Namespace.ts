@@ -66,7 +66,7 @@ export interface Tier<A, E> {
   readonly fly: (
     flights: ReadonlyArray<Flight.Flight<A, E>>,
     load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ) => Effect.Effect<void, E>
+  ) => Effect.Effect<void>
   /** One load and its end: the readers are answered, then the store is told, then memory. */
   readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
   /** Tells the store a last word, then does `step` in memory, whether it got there or not. */
@@ -123,10 +123,12 @@ export class Namespace<A = unknown, E = unknown> {
     this.host = host
     this.name = name
     this.weight = options.weight
-    this.memory = new Memory.Memory<A>(options.capacity, options.weightLimit, (cell, entry) => {
+    this.memory = new Memory.Memory<A>(options.capacity, options.weightLimit, (cell, entry, isFull) => {
       this.counters.evictions++
       if (host.listeners.size > 0) {
-        host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, host.now()) })
+        const now = host.now()
+        const cause = Entry.isDead(entry, now) ? "dead" : isFull ? "capacity" : "weight"
+        host.publish({ _tag: "Evict", ...this.about(cell.key), age: Entry.age(entry, now), cause })
       }
     })
     this.tier = options.tier?.(this)
@@ -272,9 +274,12 @@ export class Namespace<A = unknown, E = unknown> {
 
   /** A lookup begins. */
   loads(flight: Flight.Flight<A, E>): void {
+    flight.loading = true
     this.counters.loads++
     if (this.host.listeners.size > 0) {
-      this.host.publish({ _tag: "Load", ...this.about(flight.name), cause: flight.cause })
+      const { cause, id, job: { span }, name } = flight
+      const by = span && { by: { traceId: span.traceId, spanId: span.spanId } }
+      this.host.publish({ _tag: "Load", ...this.about(name), load: id, cause, ...by })
     }
   }
 
@@ -343,8 +348,9 @@ export class Namespace<A = unknown, E = unknown> {
 
   /** A closing layer waits for it. */
   private attach<B, E2>(fiber: Fiber.Fiber<B, E2>, ended: (exit: Exit.Exit<B, E2>) => void): void {
-    const { fibers } = this.host
+    const { began, fibers } = this.host
     fibers.add(fiber)
+    began?.(fiber)
     fiber.addObserver((exit) => {
       fibers.delete(fiber)
       ended(exit)
@@ -418,8 +424,12 @@ export class Namespace<A = unknown, E = unknown> {
   /** Stops a load that nobody waits for. */
   stop(flight: Flight.Flight<A, E>): void {
     if (flight.landed) return
-    if (flight.begun) this.end(flight, true)
-    else flight.landed = true
+    if (flight.begun) {
+      this.end(flight, true)
+      if (flight.loading && this.host.listeners.size > 0) {
+        this.host.publish({ _tag: "LoadStopped", ...this.about(flight.name), ...told(flight, this.host.now()) })
+      }
+    } else flight.landed = true
     this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
     flight.resolve(Exit.interrupt(), this.host)
   }
@@ -437,6 +447,7 @@ export class Namespace<A = unknown, E = unknown> {
 
   private end(flight: Flight.Flight<A, E>, interrupt: boolean): void {
     flight.landed = true
+    flight.audience = flight.waiters
     this.flying--
     if (flight.forgotten || flight.alone) this.strays.delete(flight)
     if (flight.cause === "refresh") this.host.refreshing--
@@ -481,8 +492,9 @@ export class Namespace<A = unknown, E = unknown> {
     // Told before it is done: a load that was due begins in `apply`.
     if (host.listeners.size > 0) {
       const about = this.about(name)
-      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, duration: judged.at - flight.begunAt })
-      else host.publish({ _tag: "CommitDropped", ...about, reason: dropped })
+      const of = told(flight, judged.at)
+      if (dropped === undefined) host.publish({ _tag: "Commit", ...about, ...of })
+      else host.publish({ _tag: "CommitDropped", ...about, ...of, reason: dropped })
       if (flight.problem !== undefined) host.publish({ _tag: "EncodeFailed", ...about, error: flight.problem })
     }
     this.apply(name, next, now, weight)
@@ -501,13 +513,7 @@ export class Namespace<A = unknown, E = unknown> {
     // A load that began during a back-off was started by a reader with nothing to fall back on, who hears of it.
     const isNews = flight.waiters === 0 || (lives && !State.isHeld(state, flight.begunAt))
     if (host.listeners.size > 0 || isNews) {
-      const event = {
-        _tag: "LoadFailed",
-        ...this.about(name),
-        failure: cause,
-        duration: now - flight.begunAt,
-        retryIn
-      } as const
+      const event = { _tag: "LoadFailed", ...this.about(name), ...told(flight, now), failure: cause, retryIn } as const
       if (host.listeners.size > 0) host.publish(event)
       if (isNews) Effect.runForkWith(host.context)(Event.logFailure(event))
     }
@@ -570,6 +576,14 @@ export class Namespace<A = unknown, E = unknown> {
     return weighed >= 0 ? weighed : Infinity
   }
 }
+
+/** What the events of a load's end tell of it. */
+const told = <A, E>(flight: Flight.Flight<A, E>, now: number) => ({
+  load: flight.id,
+  cause: flight.cause,
+  duration: now - flight.begunAt,
+  waiters: flight.landed ? flight.audience : flight.waiters
+})
 
 /**
  * Counts the reader as waiting until the flight lands or the reader leaves. One that leaves with an answer turns the

@@ -381,7 +381,7 @@ class Keeper {
       space.leases.get(key)?.delete(version)
       held = undefined
     }
-    if (held !== undefined && !(beside && held.cooling && kept === undefined)) {
+    if (held !== undefined && !(beside && held.cooling)) {
       return { entry, problem, lease: { left: held.until - now, cooling: held.cooling } }
     }
     if (held === undefined && this.powers.leases) {

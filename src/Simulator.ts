@@ -3,12 +3,28 @@
  * them an oracle that knows what each of them may answer.
  *
  * Every message, every timer and the end of every load is an event of its own. In each step one of those that could
- * happen does, or time passes, or somebody reads or has a last word, or something breaks. Whatever a step sets free runs
- * before the next.
+ * happen does, or time passes, or somebody reads or has a last word, or something breaks. Whatever a step sets free
+ * runs before the next.
  *
  * @since 0.1.0
  */
-import { Cause, Clock, Context, Data, Duration, Effect, Exit, Fiber, Layer, Option, Random, References, Schema, Scheduler, Scope } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Data,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Random,
+  References,
+  Scheduler,
+  Schema,
+  Scope
+} from "effect"
 import * as Key from "./Key.ts"
 import * as Policy from "./Policy.ts"
 import * as Simulated from "./SimulatedStore.ts"
@@ -147,8 +163,8 @@ export interface Simulation {
 }
 
 /**
- * Runs one simulation. It needs no clock and no waiting: time is its own. Where a promise is broken it shortens what led
- * to it, and fails with that.
+ * Runs one simulation. It needs no clock and no waiting: time is its own. Where a promise is broken it shortens what
+ * led to it, and fails with that.
  *
  * @example
  * ```ts
@@ -177,7 +193,12 @@ export const simulate = (options: SimulationOptions): Effect.Effect<Simulation, 
     const again = new Run(options, from(shortest))
     const last = again.all()
     return Effect.fail(
-      new PromiseBroken({ promise, found: last?.found ?? found, seed: options.seed, trace: last ? again.trace : run.trace })
+      new PromiseBroken({
+        promise,
+        found: last?.found ?? found,
+        seed: options.seed,
+        trace: last ? again.trace : run.trace
+      })
     )
   })
 
@@ -435,7 +456,9 @@ class Run {
   }
 
   contextOf(life: Life | undefined): Context.Context<never> {
-    const random = Effect.runSync(Random.withSeed(Random.Random, `${this.options?.seed ?? 0} ${life?.process.name} ${this.step}`))
+    const random = Effect.runSync(
+      Random.withSeed(Random.Random, `${this.options?.seed ?? 0} ${life?.process.name} ${this.step}`)
+    )
     return Context.make(Clock.Clock, new Watch(this, life)).pipe(
       Context.add(Scheduler.Scheduler, this.turns),
       // Loads that fail are part of the plan.
@@ -530,7 +553,9 @@ class Run {
       const { counter, epoch } = announcement.clock
       for (const word of this.words) {
         const clock = word.executed?.clock
-        if (clock?.epoch === epoch && clock.counter === counter && !word.heard.has(life)) word.heard.set(life, this.step)
+        if (clock?.epoch === epoch && clock.counter === counter && !word.heard.has(life)) {
+          word.heard.set(life, this.step)
+        }
       }
     } else if (message.kind === "request") this.look()
   }
@@ -571,7 +596,10 @@ class Run {
     const made = stored && this.made.get(Number(stored.value))
     const before = this.stored.get(key)
     if (made !== undefined && before !== undefined && before.began > made.began) {
-      this.break("lease", `the load of v${made.id} (begun #${made.began}) was written over v${before.id} (#${before.began})`)
+      this.break(
+        "lease",
+        `the load of v${made.id} (begun #${made.began}) was written over v${before.id} (#${before.began})`
+      )
     }
     if (made === undefined) this.stored.delete(key)
     else this.stored.set(key, made)
@@ -608,7 +636,10 @@ class Run {
     this.turns.flush()
     const exit = fiber.pollUnsafe()
     if (exit === undefined || Exit.isFailure(exit)) {
-      this.break("rest", `${process.name} does not start: ${exit === undefined ? "it waits" : Cause.pretty(exit.cause)}`)
+      this.break(
+        "rest",
+        `${process.name} does not start: ${exit === undefined ? "it waits" : Cause.pretty(exit.cause)}`
+      )
     }
     // The options name `hardTimeout`: reads fail with `LoadTimeout` besides.
     life.cache = exit.value.cache as Swr.Instance<string, number, Down>
@@ -793,7 +824,9 @@ class Run {
         made.began = Math.min(made.began, word.executed.step)
       }
       this.note(`${name} ${word.failed ? "fails" : "is done"} (#${word.done})`)
-      if (Exit.isFailure(exit) && !(Option.getOrUndefined(Cause.findErrorOption(exit.cause)) instanceof Store.StoreError)) {
+      if (
+        Exit.isFailure(exit) && !(Option.getOrUndefined(Cause.findErrorOption(exit.cause)) instanceof Store.StoreError)
+      ) {
         this.broken = new Broken("failure", `${name}: ${Cause.pretty(exit.cause)}`)
       }
     })
@@ -828,7 +861,9 @@ class Run {
     const { source, status, value } = answer
     const reason = Option.getOrUndefined(answer.reason)
     const made = this.made.get(value)
-    if (made === undefined || made.key !== key) return this.break("failure", `read ${id} of ${key} got v${value} of ${made?.key}`)
+    if (made === undefined || made.key !== key) {
+      return this.break("failure", `read ${id} of ${key} got v${value} of ${made?.key}`)
+    }
     // Read together with others, it was found before it was answered; its age can only be told too great.
     const age = Duration.toMillis(answer.age)
     const what = `read ${id} in ${life.process.name} got v${value} (#${made.began}, age ${age})`
@@ -841,7 +876,9 @@ class Run {
       const bound = strict ? STRICT : isSick ? LIFE : isFresh ? FRESH : MAX
       if (age >= bound) this.break("age", `${what} of at most ${bound}`)
       // After a load that failed the entry may be fresh again all the same.
-      if (strict && (status === "stale" || (reason !== undefined && reason !== "error"))) this.break("strict", `${what}: ${status} ${reason ?? ""}`)
+      if (strict && (status === "stale" || (reason !== undefined && reason !== "error"))) {
+        this.break("strict", `${what}: ${status} ${reason ?? ""}`)
+      }
     }
     for (const word of this.words) this.compare(reading, made, word, { isFresh, source, reason }, what)
   }
@@ -850,17 +887,23 @@ class Run {
     reading: Reading,
     made: Made,
     word: Word,
-    { isFresh, reason, source }: { readonly isFresh: boolean; readonly source: string; readonly reason: Swr.Reason | undefined },
+    { isFresh, reason, source }: {
+      readonly isFresh: boolean
+      readonly source: string
+      readonly reason: Swr.Reason | undefined
+    },
     what: string
   ): void {
     const { life, strict } = reading
     const { act, done, executed, failed, invoked } = word
-    const meets = act === "clear" || word.key === made.key || (word.tag !== undefined && TAGS[made.key]?.includes(word.tag))
+    const meets = act === "clear" || word.key === made.key ||
+      (word.tag !== undefined && TAGS[made.key]?.includes(word.tag))
     if (made.word === word || !meets) return
     const point = done !== undefined && failed ? invoked : executed?.step ?? (done === undefined ? undefined : invoked)
     if (point === undefined || made.began >= point) return
     const other = made.word
-    const bothDone = (other === undefined || (other.done !== undefined && !other.failed)) && done !== undefined && !failed
+    const bothDone = (other === undefined || (other.done !== undefined && !other.failed)) && done !== undefined &&
+      !failed
     // Calls side by side of which one failed: either order.
     if (other !== undefined && !bothDone && !(other.done !== undefined && other.done < invoked)) return
     const isSoft = act === "soft"

@@ -135,7 +135,7 @@ export interface Open {
   }
   /** Wants the right to load where the entry is missing, void or no longer fresh; random. `undefined`: only looks. */
   readonly token: string | undefined
-  /** Where the lease cools and there is no entry: a load beside it, without the lease. */
+  /** Where the lease cools, loads beside it, without it: for who has nothing to fall back on. */
   readonly beside: boolean
   /** For how long, in milliseconds, the lease is given and the token may commit. */
   readonly leaseFor: number
@@ -253,6 +253,14 @@ export class Store extends Context.Service<Store, {
   readonly announcements: Stream.Stream<Announcement, StoreError>
 }>()("effect-swr/Store") {}
 
+/**
+ * What a store is asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Operation = "open" | "commit" | "change" | "lease" | "ask"
+
 /** Failures in a row after which a store is left alone, and for how long: at first, and at most. */
 const PATIENCE = { failures: 3, from: 100, to: 1_000 }
 
@@ -268,55 +276,72 @@ export const guard = (
     /** In milliseconds. */
     readonly deadline: number
     readonly now: () => number
-    /** Told of each failure, and (`undefined`) of the first call that succeeds again. */
-    readonly told: (space: string, failure: StoreError | undefined) => void
+    /** Told of each call that the store has answered, or failed to; its reading of the time is in milliseconds. */
+    readonly called: (space: string, operation: Operation, isAnswered: boolean, since: number) => void
+    readonly time: () => number
+    /** Told of each failure, how often it was left alone by now, and (`undefined`) when it answers again. */
+    readonly told: (space: string, failure: StoreError | undefined, rests: number) => void
   }
 ): Store["Service"] => {
   let failures = 0
+  // How often it was left alone since it last answered.
+  let rests = 0
   let leftUntil = -1
   let isProbed = false
-  const guarded =
-    <Args extends ReadonlyArray<unknown>, A>(call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>) =>
-    (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
-      Effect.suspend(() => {
-        const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
-        if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
-          return Effect.fail(away("left alone after failures"))
-        }
-        const probes = failures >= PATIENCE.failures
-        isProbed = probes
-        return Effect.onExit(
-          Effect.timeoutOrElse(call(asker, ...args), {
-            duration: Duration.millis(options.deadline),
-            orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
-          }),
-          (exit) => Effect.sync(() => ended(asker.space, probes, exit))
-        )
-      })
+  const guarded = <Args extends ReadonlyArray<unknown>, A>(
+    operation: Operation,
+    call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>
+  ) =>
+  (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
+    Effect.suspend(() => {
+      const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
+      if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
+        return Effect.fail(away("left alone after failures"))
+      }
+      const probes = failures >= PATIENCE.failures
+      isProbed = probes
+      const since = options.time()
+      return Effect.onExit(
+        Effect.timeoutOrElse(call(asker, ...args), {
+          duration: Duration.millis(options.deadline),
+          orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
+        }),
+        (exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) {
+              options.called(asker.space, operation, Exit.isSuccess(exit), since)
+            }
+            ended(asker.space, probes, exit)
+          })
+      )
+    })
   const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
     if (probes) isProbed = false
     if (Exit.isSuccess(exit)) {
-      if (failures >= PATIENCE.failures) options.told(space, undefined)
+      if (rests > 0) options.told(space, undefined, 0)
       failures = 0
+      rests = 0
       return
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     // What it can't do is no failure, nor is a caller that went away.
     if (error?.reason === "unsupported" || (error === undefined && Cause.hasInterrupts(exit.cause))) return
     failures++
-    if (failures >= PATIENCE.failures) {
-      const times = 2 ** Math.min(failures - PATIENCE.failures, 10)
-      leftUntil = options.now() + Math.min(PATIENCE.from * times, PATIENCE.to)
+    // Of many that fail side by side one sends it to rest, and of those that rest only the probe makes it longer.
+    if (probes || failures === PATIENCE.failures) {
+      leftUntil = options.now() + Math.min(PATIENCE.from * 2 ** rests, PATIENCE.to)
+      rests = Math.min(rests + 1, 10)
     }
-    options.told(space, error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) }))
+    const failure = error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) })
+    options.told(space, failure, rests)
   }
   return {
     powers: store.powers,
     announcements: store.announcements,
-    open: guarded(store.open),
-    commit: guarded(store.commit),
-    change: guarded(store.change),
-    lease: guarded(store.lease),
-    ask: guarded(store.ask)
+    open: guarded("open", store.open),
+    commit: guarded("commit", store.commit),
+    change: guarded("change", store.change),
+    lease: guarded("lease", store.lease),
+    ask: guarded("ask", store.ask)
   }
 }

@@ -175,8 +175,7 @@ for i = 2, #KEYS do
   local right, left = '', '0'
   if token ~= '' and (state ~= 'fresh' or plan.ignore) then
     local holder, till, cooling = lease(got[4])
-    local none = plan.ignore or not (state == 'fresh' or state == 'stale')
-    if not holder or (plan.beside and cooling and none) then
+    if not holder or (plan.beside and cooling) then
       local g = digits(ms + plan.tokenFor) .. ' ' .. token
       if trouble then redis.call('DEL', key) end
       if holder then
@@ -562,7 +561,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
 
   /** An offset by whose drift a deadline could be missed for nothing is none. */
   const isSharp = (asker: Store.Asker, { offset }: Space) =>
-    offset !== undefined && DRIFT * (now() - offset.at) <= asker.within / 4
+    offset !== undefined && DRIFT * (now() - offset.at) <= Math.max(1, asker.within / 4)
 
   /** When a command that was called at `called` may run. What changes nothing for good may do without a limit. */
   const timeOf = (asker: Store.Asker, space: Space, called: number, epoch = "") => {

@@ -23,6 +23,7 @@ import type * as Event from "./Event.ts"
 import * as Fleet from "./Fleet.ts"
 import type * as Flight from "./Flight.ts"
 import * as Handle from "./Handle.ts"
+import * as History from "./History.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import * as Options from "./Options.ts"
@@ -33,6 +34,7 @@ export type { Answer, Snapshot, Source } from "./Answer.ts"
 export type { LayerOptions } from "./Engine.ts"
 export { LookupCycle } from "./Flight.ts"
 export type { Instance, Progress, Stats, Table } from "./Handle.ts"
+export type { History, Moment } from "./History.ts"
 export { type Keep, LoadTimeout, type Previous, type Wishes } from "./Job.ts"
 export { InvalidKey } from "./Key.ts"
 export type { Reason } from "./State.ts"
@@ -90,8 +92,16 @@ export declare namespace Cache {
       change: (current: Option.Option<A>) => Effect.Effect<A, E2, R2>
     ) => Effect.Effect<Answer.Snapshot<A>, E2 | Store.StoreError, R2>
     readonly changes: <A = unknown>(key: string) => Stream.Stream<Option.Option<Answer.Snapshot<A>>>
-    /** Everything that happens in every cache of this layer. A slow listener loses the oldest. */
+    /**
+     * Everything that happens in every cache of this layer. Whoever is slower than 1,024 events loses the oldest, and a
+     * `Lost` says how many.
+     */
     readonly events: Stream.Stream<Event.Event>
+    /** What happens to each key from now on, until the scope closes: the last 32 events of up to 1,000 keys. */
+    readonly history: (options?: {
+      readonly keys?: number | undefined
+      readonly events?: number | undefined
+    }) => Effect.Effect<History.History, never, Scope.Scope>
   }
 }
 
@@ -109,7 +119,8 @@ const makeCache = Effect.fnUntraced(function*(
     peek: instance.peek as Cache.Service["peek"],
     mutate: instance.mutate as Cache.Service["mutate"],
     changes: instance.changes as Cache.Service["changes"],
-    events: engine.events
+    events: engine.events,
+    history: (options) => Effect.suspend(() => History.keep(engine.host, options ?? {}))
   })
 })
 
@@ -214,6 +225,13 @@ export const layerConfig = (
       Effect.catchDefect(makeCache(options), (defect) =>
         defect instanceof Policy.InvalidPolicy ? Effect.fail(defect) : Effect.die(defect)))
   )
+
+/**
+ * What is behind the service, for the rooms that look on.
+ *
+ * @internal
+ */
+export const behind = (cache: Cache.Service): Engine.Engine => cache[TypeId]
 
 const engineOf = (fiber: Fiber.Fiber<unknown, unknown>): Engine.Engine =>
   // The entrances ask for the service by type.

@@ -252,17 +252,22 @@ describe("R18: events", () => {
       assert.strictEqual(yield* now(cache.get("k")), "k1")
     }).pipe(within()))
 
-  it.effect("a slow listener loses the oldest and delays nobody", () =>
+  it.effect("a slow listener delays nobody, loses the oldest, and is told how many: once, in their place", () =>
     Effect.gen(function*() {
       const service = yield* Swr.Cache
       const gate = yield* Deferred.make<void>()
       const seen: Array<Event.Event> = []
       yield* Effect.forkScoped(
-        Stream.runForEach(service.events, (event) =>
-          Effect.andThen(Deferred.await(gate), Effect.sync(() => seen.push(event))))
+        Stream.runForEach(
+          service.events,
+          (event) => Effect.andThen(Deferred.await(gate), Effect.sync(() => seen.push(event)))
+        )
       )
       yield* settle
       const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, capacity: 100_000, ...stale })
+      yield* cache.get("first")
+      yield* settle
+      // It has the three of the first key and waits; of the 6,000 that follow 1,024 have room.
       for (let i = 0; i < 2000; i++) {
         yield* cache.get(`k${i}`)
       }
@@ -270,8 +275,133 @@ describe("R18: events", () => {
       for (let i = 0; i < 100; i++) {
         yield* settle
       }
-      assert.isBelow(seen.length, 4000)
-      assert.strictEqual(seen.at(-1)?.key, "k1999")
+      yield* cache.get("last")
+      yield* settle
+      const told = ["first", ...Array.from({ length: 2000 }, (_, i) => `k${i}`), "last"]
+        .flatMap((key) => ["Miss", "Load", "Commit"].map((tag) => `${tag} ${key}`))
+      assert.deepStrictEqual(seen.map(({ _tag, key }) => `${_tag} ${key}`), [
+        ...told.slice(0, 3),
+        "Lost ",
+        ...told.slice(-3 - 1024)
+      ])
+      assert.deepStrictEqual(only(seen, "Lost").map(({ count }) => count), [6000 - 1024])
+    }).pipe(within()))
+
+  it.effect("tell of one load by one number, from the readers it keeps waiting to its end", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      yield* start(cache.get("k"))
+      yield* start(cache.get("k"))
+      yield* start(cache.get("other"))
+      yield* origin.call(0).succeed("v")
+      yield* TestClock.adjust("1 minute")
+      yield* now(cache.get("k"))
+      yield* now(cache.get("k"))
+      yield* origin.call(2).fail()
+      const numbers = events.filter(({ key }) => key === "k").map((event) =>
+        "load" in event ? [event._tag, event.load] : [event._tag]
+      )
+      const [first, , second] = only(events, "Load").map(({ load }) => load)
+      assert.notStrictEqual(first, second)
+      assert.deepStrictEqual(numbers, [
+        ["Miss"],
+        ["Load", first],
+        ["Joined", first],
+        ["Commit", first],
+        ["Load", second],
+        ["Served", second],
+        ["Served", second],
+        ["LoadFailed", second]
+      ])
+    }).pipe(within()))
+
+  it.effect("tell how many readers a load kept waiting, and whether who was given an old value had waited", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...sick })
+      for (let i = 0; i < 3; i++) yield* start(cache.get("k"))
+      yield* origin.call(0).succeed("v")
+      yield* TestClock.adjust("1 minute")
+      yield* now(cache.get("k"))
+      yield* origin.call(1).succeed("w")
+      yield* TestClock.adjust("10 minutes")
+      const late = yield* start(cache.get("k"))
+      yield* origin.call(2).fail()
+      yield* join(late)
+      yield* now(cache.get("k"))
+      assert.deepStrictEqual(only(events, "Commit").map(({ cause, waiters }) => [cause, waiters]), [
+        ["miss", 3],
+        ["refresh", 0]
+      ])
+      assert.deepStrictEqual(only(events, "LoadFailed").map(({ cause, waiters }) => [cause, waiters]), [["miss", 1]])
+      assert.deepStrictEqual(only(events, "Served").map(({ status, waited }) => [status, waited]), [
+        ["stale", false],
+        ["expired", true],
+        ["expired", false]
+      ])
+    }).pipe(within()))
+
+  it.effect("a load that is told to stop is told of", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const origin = new Origin()
+      const cache = yield* Swr.make({ name: "c", lookup: origin.lookup, ...stale })
+      const reader = yield* start(cache.get("k"))
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.interrupt(reader)
+      yield* settle
+      assert.deepStrictEqual(tags(events), ["Miss", "Load", "LoadStopped"])
+      const [{ cause, duration, waiters } = assert.fail("it was told")] = only(events, "LoadStopped")
+      assert.deepStrictEqual([cause, duration, waiters], ["miss", 3000, 0])
+    }).pipe(within()))
+
+  it.effect("tell why an entry had to leave", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const causes = () => only(events.splice(0), "Evict").map(({ cause, key }) => [key, cause])
+      const few = yield* Swr.make({ name: "few", lookup: numbered().lookup, capacity: 1, ...stale })
+      yield* few.get("a")
+      yield* few.get("b")
+      yield* settle
+      assert.deepStrictEqual(causes(), [["a", "capacity"]])
+      yield* TestClock.adjust("6 minutes")
+      yield* few.get("c")
+      yield* settle
+      assert.deepStrictEqual(causes(), [["b", "dead"]])
+      const weight = { of: (value: string) => value.length, max: 4 }
+      const light = yield* Swr.make({ name: "light", lookup: numbered().lookup, weight, ...stale })
+      yield* light.get("ab")
+      yield* light.get("cd")
+      yield* settle
+      assert.deepStrictEqual(causes(), [["ab", "weight"]])
+    }).pipe(within()))
+
+  it.effect("tell in which span the reader was that a load began for", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      const span = yield* Effect.withSpan(Effect.andThen(cache.get("k"), Effect.currentSpan), "request")
+      yield* cache.get("outside")
+      yield* settle
+      assert.deepStrictEqual(
+        only(events, "Load").map(({ by }) => by),
+        [{ traceId: span.traceId, spanId: span.spanId }, undefined]
+      )
+    }).pipe(within()))
+
+  it.effect("tell of a value that is too heavy to be set, without a load", () =>
+    Effect.gen(function*() {
+      const events = yield* record
+      const weight = { of: (value: string) => value.length, max: 4 }
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, weight, ...stale })
+      yield* cache.set("k", "heavy")
+      yield* settle
+      assert.deepStrictEqual(only(events, "CommitDropped"), [
+        { _tag: "CommitDropped", cache: "c", key: "k", reason: "weight" }
+      ])
     }).pipe(within()))
 
   it.effect("nothing is computed for nobody: without a listener the key of an event is not written", () =>
@@ -295,5 +425,68 @@ describe("R18: events", () => {
       yield* Fiber.interrupt(listener.fiber)
       yield* hits
       assert.strictEqual(written(), 3)
+    }).pipe(within()))
+})
+
+describe("R18: a key's history", () => {
+  const told = (moments: ReadonlyArray<Swr.Moment>) => moments.map(({ event, times }) => [event._tag, times])
+
+  it.effect("is kept from when it is asked for, hits in a row as one moment", () =>
+    Effect.gen(function*() {
+      const service = yield* Swr.Cache
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      yield* cache.get("k")
+      const history = yield* service.history()
+      yield* TestClock.setTime(5000)
+      yield* cache.get("k")
+      yield* TestClock.adjust("1 second")
+      yield* cache.get("k")
+      yield* cache.get("other")
+      yield* cache.invalidate("k", { mode: "soft" })
+      yield* cache.get("k")
+      yield* settle
+      const moments = history.of("c", "k")
+      assert.deepStrictEqual(told(moments), [["Hit", 2], ["Invalidate", 1], ["Load", 1], ["Served", 1], ["Commit", 1]])
+      assert.deepStrictEqual(moments.slice(0, 2).map(({ from, until }) => [from, until]), [[5000, 6000], [6000, 6000]])
+      assert.deepStrictEqual(history.of("c", "unknown"), [])
+    }).pipe(within()))
+
+  it.effect("has what happened to its whole cache, in order", () =>
+    Effect.gen(function*() {
+      const history = yield* (yield* Swr.Cache).history()
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      yield* cache.get("k")
+      yield* TestClock.adjust("1 second")
+      yield* cache.clear
+      yield* TestClock.adjust("1 second")
+      yield* cache.get("k")
+      assert.deepStrictEqual(told(history.of("c", "k")).map(([tag]) => tag), [
+        "Miss",
+        "Load",
+        "Commit",
+        "Invalidate",
+        "Miss",
+        "Load",
+        "Commit"
+      ])
+    }).pipe(within()))
+
+  it.effect("is bounded, in events of a key and in keys", () =>
+    Effect.gen(function*() {
+      const history = yield* (yield* Swr.Cache).history({ events: 2, keys: 2 })
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      for (const key of ["a", "b", "a", "c"]) yield* cache.get(key)
+      yield* settle
+      const left = ["a", "b", "c"].map((key) => told(history.of("c", key)).map(([tag]) => tag))
+      assert.deepStrictEqual(left, [["Commit", "Hit"], [], ["Load", "Commit"]])
+    }).pipe(within()))
+
+  it.effect("ends with its scope", () =>
+    Effect.gen(function*() {
+      const service = yield* Swr.Cache
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+      const history = yield* Effect.scoped(Effect.tap(service.history(), () => cache.get("k")))
+      yield* cache.get("k")
+      assert.deepStrictEqual(history.of("c", "k"), [])
     }).pipe(within()))
 })

@@ -12,19 +12,21 @@ const house: Record<string, string> = {
   State: "Entry, type Policy",
   Eviction: "",
   Memory: "State, Entry, Eviction, type Key",
-  Event: "type State, type Policy",
   Codec: "",
   Store: "type Codec",
+  Event: "Key, type State, type Policy, type Store",
   Job: "type Codec, type Entry, type Key, Policy",
   Flight: "type Event, type Entry, type Job, type Key",
   Namespace: "Flight, State, Memory, Job, Codec, Event, Entry, Policy, Key, type Store",
   Trust: "Memory, type Key, type Store",
   Fleet: "Trust, Store, State, Entry, Key, type Codec, type Flight, type Job, type Memory, type Namespace, type Policy",
   Answer: "Entry, type Job, type Key, type Policy, type State, type Store",
-  Instance: "Namespace, Flight, Job, Codec, type Answer, State, Store, Entry, type Memory, type Policy, type Key",
+  Instance:
+    "Namespace, Flight, Job, Codec, type Answer, State, Store, Entry, Event, type Memory, type Policy, type Key",
   Options: "type Codec, Policy, type Job, type Key",
   Handle: "Answer, Codec, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
-  Engine: "Handle, Codec, Options, Policy, type Flight, type Job, type Event",
+  History: "Options, type Event",
+  Engine: "Handle, Codec, Options, Policy, type Flight, type Job, Event",
   StoreRedis: "Store, Codec",
   StoreKeyValue: "Store, Codec, Policy, Key",
   Swr: "*",
@@ -33,6 +35,10 @@ const house: Record<string, string> = {
   StoreLaws: "Store, Key",
   Simulator: "Swr, SimulatedStore, Store, Policy, Key",
   Testing: "SimulatedStore, StoreLaws, Simulator",
+  Metrics: "Swr, type Handle, type Event",
+  Auditor: "Handle, Options, Policy, type Swr",
+  Triggers: "Handle, Options, Policy, type Swr",
+  Warmup: "type Swr",
   index: "*"
 }
 
@@ -48,7 +54,7 @@ const banned = {
   async: /\basync\s/,
   "Math.random": /\bMath\.random\b/,
   "console.": /(?<!\.)\bconsole\./,
-  "process.": /(?<!\.)\bprocess\./
+  "process.": /(?<!\.)\bprocess\.(?:argv|cwd|emit\w*|env|exit\w*|hrtime|kill|memoryUsage|nextTick|on|once|pid|std\w+)\b/
 }
 
 const longest = { line: 120, state: 400 }
