@@ -919,8 +919,8 @@ class Run {
     }
     if (reading.time <= executed.time + TRUST) return
     // Memory in an outage; and a new epoch proves nothing, so that it marks.
-    if (!strict && reason === "store" && life.failures > 0) return
-    const isMarked = reason === "marked" || reason === "error"
+    if (!strict && (reason === "store" || reason === "error") && life.failures > 0) return
+    const isMarked = reason === "marked" || reason === "error" || reason === "lease"
     if (!strict && isMarked && this.epochs.some((step) => step >= executed.step)) return
     this.break("bound", `${though} was done ${reading.time - executed.time} ms before it began`)
   }

@@ -96,7 +96,8 @@ type Page = ReadonlyMap<string, Kept>
 
 const FORMAT = 1
 
-const writePage = (page: Page): string => JSON.stringify([FORMAT, ...Array.from(page, ([version, kept]) => [version, ...kept])])
+const writePage = (page: Page): string =>
+  JSON.stringify([FORMAT, ...Array.from(page, ([version, kept]) => [version, ...kept])])
 
 const readPage = (text: string): Result.Result<Page, Codec.DecodeProblem> => {
   const json = parse(text)
@@ -423,10 +424,12 @@ class Shelf {
       const now = this.now()
       // Of a space that nobody has asked for there is no clock yet: its entries are judged by their age alone.
       const clock = Array.from(this.clocks).find(([space]) => this.spaceName(space) === spaceName)?.[1]
-      const alive = new Map(Array.from(page.success).filter(([, [record]]) => {
-        const fields = peek(record)
-        return fields !== undefined && !isOver(fields, now) && (clock === undefined || !isVoid(clock, fields))
-      }))
+      const alive = new Map(
+        Array.from(page.success).filter(([, [record]]) => {
+          const fields = peek(record)
+          return fields !== undefined && !isOver(fields, now) && (clock === undefined || !isVoid(clock, fields))
+        })
+      )
       return alive.size === page.success.size ? Effect.void : this.put(name, alive)
     })
   }
@@ -493,5 +496,7 @@ const isFresh = ({ fields, marked }: Found, policy: Store.Open["policy"], now: n
 const peek = (record: string): Codec.Fields | undefined => {
   const json = parse(record)
   const key = typeof json === "object" && json !== null && "key" in json ? json.key : undefined
-  return typeof key === "string" ? Result.getOrUndefined(Codec.readRecord(record, key, { maxBytes: Infinity })) : undefined
+  return typeof key === "string"
+    ? Result.getOrUndefined(Codec.readRecord(record, key, { maxBytes: Infinity }))
+    : undefined
 }

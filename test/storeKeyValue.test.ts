@@ -5,9 +5,9 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schema } from "effect"
-import { KeyValueStore } from "effect/persistence"
 import { Store, Swr } from "effect-swr"
 import * as StoreKeyValue from "effect-swr/StoreKeyValue"
+import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -169,7 +169,19 @@ describe("a store over files", () => {
   it.live("I16: any key is a safe name, and no other's", () =>
     Effect.gen(function*() {
       const path = yield* folder
-      const keys = ["", "a", "A", "../../a", "/etc/passwd", "a\0b", "\ud800", "\ud801", "é", "e\u0301", "x".repeat(10_000)]
+      const keys = [
+        "",
+        "a",
+        "A",
+        "../../a",
+        "/etc/passwd",
+        "a\0b",
+        "\ud800",
+        "\ud801",
+        "é",
+        "e\u0301",
+        "x".repeat(10_000)
+      ]
       yield* process(
         path,
         Effect.gen(function*() {
