@@ -74,7 +74,11 @@ const bugs = [
     "const joins = flight !== undefined && at - flight.begunAt >= this.fleet.options.trustFor",
     "const joins = flight === null"
   ]],
-  ["a load from before a tag's last word is joined after it", ["Instance", "isStarter || value === undefined || memory", "true || memory"]],
+  ["a load from before a tag's last word is joined after it", [
+    "Instance",
+    "isStarter || value === undefined || memory",
+    "true || memory"
+  ]],
   ["a set is kept whatever was heard since", [
     "Fleet",
     "const isLast = trust.isCurrent(called) && latest <= reading && kept <= reading && reading >= trust.gap",
@@ -90,18 +94,46 @@ const bugs = [
     "else namespace.overtake(name, \"hard\", before)",
     "else namespace.overtake(name, \"hard\", entry.clock)"
   ]],
-  ["announcements undo what is newer", ["Namespace", "before === Infinity || clock < before", "before >= 0 || clock < before"]],
+  ["announcements undo what is newer", [
+    "Namespace",
+    "before === Infinity || clock < before",
+    "before >= 0 || clock < before"
+  ]],
   ["loads that missed a word are not forgotten", ["Fleet", "if (flight.clock < trust.gap) this.forget(flight)", ""]],
-  ["memory that missed a word is used", ["Fleet", "const isUnsure = !isTrusted || (", "const isUnsure = !isTrusted || (at < 0 && "], [
+  ["memory that missed a word is used", [
+    "Fleet",
+    "const isUnsure = !isTrusted || (",
+    "const isUnsure = !isTrusted || (at < 0 && "
+  ], [
     "Fleet",
     "&& entry.clock >= this.trust.floor(at)",
     "&& entry.clock >= -1"
   ]],
-  ["a new epoch marks nothing", ["Fleet", "namespace.apply(name, State.doubted(state, at, trust.base))", "if (state.entry) (state.entry as { clock: number }).clock = trust.base"]],
-  ["a refused commit stays in memory", ["Fleet", "namespace.put(flight, judged, value)", "namespace.put(flight, judged, value || true)"]],
-  ["all processes draw the same tokens", ["Fleet", "return part() + part()", "return `${part()}`.slice(0, 0) + \"token\""]],
-  ["loads in spite of another's lease", ["Fleet", "if (given) return \"load\"", "if (given || lease !== undefined) return \"load\""]],
-  ["the clock of a load is that of its end", ["Namespace", "const { clock, job: { key, spec } } = flight\n    const at", "const { job: { key, spec } } = flight\n    const clock = this.memory.clock\n    const at"]],
+  ["a new epoch marks nothing", [
+    "Fleet",
+    "namespace.apply(name, State.doubted(state, at, trust.base))",
+    "if (state.entry) (state.entry as { clock: number }).clock = trust.base"
+  ]],
+  ["a refused commit stays in memory", [
+    "Fleet",
+    "namespace.put(flight, judged, value)",
+    "namespace.put(flight, judged, value || true)"
+  ]],
+  ["all processes draw the same tokens", [
+    "Fleet",
+    "return part() + part()",
+    "return `${part()}`.slice(0, 0) + \"token\""
+  ]],
+  ["loads in spite of another's lease", [
+    "Fleet",
+    "if (given) return \"load\"",
+    "if (given || lease !== undefined) return \"load\""
+  ]],
+  ["the clock of a load is that of its end", [
+    "Namespace",
+    "const { clock, job: { key, spec } } = flight\n    const at",
+    "const { job: { key, spec } } = flight\n    const clock = this.memory.clock\n    const at"
+  ]],
   ["what was heard is not told", ["Fleet", "heard: this.trust.seen", "heard: undefined"]]
 ]
 
@@ -128,7 +160,9 @@ for (const [name, ...changes] of bugs) {
     if (Result.isFailure(result)) found = result.failure
   }
   if (found === undefined) missed.push(name)
-  console.log(found ? `found  ${name}: ${found.promise}, seed ${seed}, ${found.trace.length} lines` : `MISSED ${name} in ${seed}`)
+  console.log(
+    found ? `found  ${name}: ${found.promise}, seed ${seed}, ${found.trace.length} lines` : `MISSED ${name} in ${seed}`
+  )
 }
 console.log(missed.length === 0 ? "all found" : `${missed.length} missed`)
 process.exitCode = missed.length === 0 ? 0 : 1
