@@ -12,7 +12,7 @@ export interface Headers {
 
 /** The lines of a field. */
 export const lines = (headers: Headers, name: string): ReadonlyArray<string> => {
-  const found: unknown = Object.hasOwn(headers, name) ? headers[name] : undefined
+  const found: unknown = headers[name]
   return (Array.isArray(found) ? found : [found]).filter((line): line is string => typeof line === "string")
 }
 
