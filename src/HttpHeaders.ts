@@ -91,8 +91,8 @@ const utc = (year: number, ...rest: [month: number, ...rest: Array<number>]): nu
 const yearOf = (now: number): number => 1970 + Math.floor(now / 31_556_952_000)
 
 /**
- * Milliseconds of an HTTP date in one of its three forms (RFC 9110, 5.6.7); `undefined` for anything else. A year of two
- * digits is the last such year that is no more than 50 years ahead of `now`.
+ * Milliseconds of an HTTP date in one of its three forms (RFC 9110, 5.6.7); `undefined` for anything else. A year of
+ * two digits is the last such year that is no more than 50 years ahead of `now`.
  */
 export const date = (text: string | undefined, now: number): number | undefined => {
   if (text === undefined || text.length > 40) return undefined
@@ -142,8 +142,8 @@ export const formatDate = (millis: number): string => {
 // ----- directives
 
 /**
- * The directives of `Cache-Control` or of a targeted field, by lowercase name: the argument, `true` where there is none,
- * `false` where it can't be read.
+ * The directives of `Cache-Control` or of a targeted field, by lowercase name: the argument, `true` where there is
+ * none, `false` where it can't be read.
  */
 export type Directives = ReadonlyMap<string, string | boolean>
 
@@ -200,11 +200,8 @@ const bare = [
   String.raw`@-?\d{1,15}`
 ].join("|")
 const parameters = String.raw`(?:; *${key}(?:=(?:${bare}))?)*`
-const member = new RegExp(
-  String
-    .raw`(${key})(?:=(?:(${bare})|\( *(?:(?:${bare})${parameters}(?: +|(?=\))))*\)))?${parameters}[ \t]*(,[ \t]*(?!$)|$)`,
-  "y"
-)
+const inner = String.raw`\( *(?:(?:${bare})${parameters}(?: +|(?=\))))*\)`
+const member = new RegExp(String.raw`(${key})(?:=(?:(${bare})|${inner}))?${parameters}[ \t]*(,[ \t]*(?!$)|$)`, "y")
 
 const spans = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"]
 const flags = ["must-revalidate", "proxy-revalidate", "no-store", "public", "immutable", "must-understand"]

@@ -42,7 +42,7 @@ export interface Rules {
   readonly targets: ReadonlyArray<string>
   /** Whether responses with `Set-Cookie` are stored, as the RFC allows. Default: only by a private cache. */
   readonly setCookie: boolean
-  /** Whether `s-maxage` leaves stale-while-revalidate and stale-if-error their meaning, which RFC 9111 takes from them. */
+  /** Whether beside `s-maxage` stale-while-revalidate and stale-if-error mean something; by RFC 9111 they don't. */
   readonly sMaxageAllowsStale: boolean
   /** How stale a response may be given when no origin can be reached (RFC 9111, 4.2.4). Default 0: never. */
   readonly staleOnDisconnect: number
@@ -260,8 +260,8 @@ export type Variant = ReadonlyArray<readonly [field: string, value: string | nul
 const negotiated = ["accept", "accept-charset", "accept-encoding", "accept-language"]
 
 /**
- * What a request says of some fields (RFC 9111, 4.1). What means the same is the same: lines are joined, the space around
- * commas is gone, and where nothing is weighed, the order and case of what is accepted.
+ * What a request says of some fields (RFC 9111, 4.1). What means the same is the same: lines are joined, the space
+ * around commas is gone, and where nothing is weighed, the order and case of what is accepted.
  */
 export const variant = (fields: ReadonlyArray<string>, headers: Headers.Headers): Variant =>
   fields.map((field) => {
@@ -456,8 +456,8 @@ const merge = (stored: Stored, response: Response): Headers.Headers => ({
 })
 
 /**
- * A stored response after a 304 (RFC 9111, 4.3.4); `undefined` where that speaks of another one, so that the request has
- * to be repeated without conditions. Whether the result may stay stored is {@link refusal}'s to say.
+ * A stored response after a 304 (RFC 9111, 4.3.4); `undefined` where that speaks of another one, so that the request
+ * has to be repeated without conditions. Whether the result may stay stored is {@link refusal}'s to say.
  */
 export const update = (
   request: Request,
@@ -532,8 +532,8 @@ export const target = (request: Request, scheme: string): Target | undefined => 
 export const url = ([scheme, authority, path]: Target): string => `${scheme}://${authority}${path}`
 
 /**
- * What a response makes outdated (RFC 9111, 4.4): after an unsafe method that went well, its target, and where `Location`
- * and `Content-Location` point within the same origin.
+ * What a response makes outdated (RFC 9111, 4.4): after an unsafe method that went well, its target, and where
+ * `Location` and `Content-Location` point within the same origin.
  */
 export const invalidated = (request: Request, response: Response, scheme: string): ReadonlyArray<Target> => {
   const about = target(request, scheme)
