@@ -354,8 +354,28 @@ const isContent = (said: Headers.Directives, staleness: number): boolean => {
 export const isOutage = (status: number): boolean => [500, 502, 503, 504].includes(status)
 
 /**
- * What a reader is given when going forward failed, with an outage's status or without any answer (RFC 5861, 4; RFC
- * 9111, 4.2.4): the stale response, the failure itself, or 504 where a stale one must not be given.
+ * How long beyond its lifetime a response may stand in for its origin (RFC 5861, 4; RFC 9111, 4.2.4), when that answered
+ * with an outage's status, or not at all.
+ */
+export const tolerance = (
+  request: Request,
+  { freshness }: Stored,
+  failure: number | "unreachable",
+  rules: Rules
+): number => {
+  const said = asked(request, rules)
+  if (freshness.strict || said.has("no-cache") || said.has("no-store")) return 0
+  if (failure !== "unreachable" && !isOutage(failure)) return 0
+  return Math.max(
+    freshness.staleIfError,
+    Headers.millis(said, "stale-if-error") || 0,
+    failure === "unreachable" ? rules.staleOnDisconnect : 0
+  )
+}
+
+/**
+ * What a reader is given when going forward failed: the stale response, the failure itself, or 504 where no answer came
+ * and a stale one must not be given.
  */
 export const onFailure = (
   request: Request,
@@ -364,17 +384,10 @@ export const onFailure = (
   now: number,
   rules: Rules
 ): "stale" | "failure" | "unavailable" => {
-  if (stored === undefined || (failure !== "unreachable" && !isOutage(failure))) return "failure"
-  const { freshness } = stored
-  if (freshness.strict) return failure === "unreachable" ? "unavailable" : "failure"
-  const said = asked(request, rules)
-  if (said.has("no-cache") || said.has("no-store")) return "failure"
-  const window = Math.max(
-    freshness.staleIfError,
-    Headers.millis(said, "stale-if-error") || 0,
-    failure === "unreachable" ? rules.staleOnDisconnect : 0
-  )
-  return window > 0 && age(freshness, now) < freshness.lifetime + window ? "stale" : "failure"
+  if (stored === undefined) return "failure"
+  const window = tolerance(request, stored, failure, rules)
+  if (window > 0 && age(stored.freshness, now) < stored.freshness.lifetime + window) return "stale"
+  return stored.freshness.strict && failure === "unreachable" ? "unavailable" : "failure"
 }
 
 /** What a response asks of a cache for itself, in milliseconds, now. */

@@ -30,6 +30,8 @@ const house: Record<string, string> = {
   HttpHeaders: "",
   HttpPolicy: "HttpHeaders",
   HttpAnswer: "HttpHeaders, type HttpPolicy",
+  HttpExchange: "HttpAnswer, HttpPolicy, type HttpHeaders, Swr",
+  HttpCache: "HttpExchange, HttpPolicy, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
