@@ -1,9 +1,9 @@
 /**
  * One request through the cache, whatever asks and whoever answers: what the client and the middleware share.
  *
- * A load is a request to the origin, so everything that caches do with loads holds for requests: one at a time, detached
- * from who asked, refreshed behind the readers' backs, held off while the origin fails. What HTTP adds is judged by
- * {@link HttpPolicy}: what may be kept, who may be given it, and when the origin has to be asked first.
+ * A load is a request to the origin, so everything that caches do with loads holds for requests: one at a time,
+ * detached from who asked, refreshed behind the readers' backs, held off while the origin fails. What HTTP adds is
+ * judged by `HttpPolicy`: what may be kept, who may be given it, and when the origin has to be asked first.
  *
  * @since 0.1.0
  */
@@ -24,6 +24,10 @@ export interface Medium<L> {
   ) => L
   /** The same response with more fields, its body untouched. */
   readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
+  /** What a failure counts as: an outage of that status, or no answer. */
+  readonly kind: (error: unknown) => number | "unreachable"
+  /** Its body has been read, or never will be. */
+  readonly release: (response: L) => Effect.Effect<void>
 }
 
 /** Asks the origin: for what the cache wants to know, or for what the reader asked, as it came. */
@@ -46,6 +50,8 @@ export interface Options {
   /** In milliseconds: how long what is of no more use by itself is kept for asking whether it still holds. */
   readonly retain: number
   readonly timeout: Duration.Input
+  /** Whether whole answers without an entity tag are given one. */
+  readonly makesTags: boolean
   /** Labels by which `invalidateTag` finds a response. */
   readonly tags: (request: HttpPolicy.Request, response: HttpPolicy.Response) => ReadonlyArray<string>
 }
@@ -79,7 +85,7 @@ class Failed extends Data.TaggedError("Failed")<{
   readonly kind: number | "unreachable"
   /** What it answered, where that is for everybody who waits. */
   readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
-  readonly error: unknown
+  readonly error: { readonly value: unknown } | undefined
 }> {}
 
 /** One request that wants an answer. Its key tells what it asks for. */
@@ -92,18 +98,21 @@ class Asked<L> {
   readonly uri: string
   readonly request: HttpPolicy.Request
   readonly forward: Forward<L, unknown>
+  readonly labels: () => ReadonlyArray<string>
 
   constructor(
     target: HttpPolicy.Target,
     fields: ReadonlyArray<string>,
     request: HttpPolicy.Request,
-    forward: Forward<L, unknown>
+    forward: Forward<L, unknown>,
+    labels: () => ReadonlyArray<string> = () => []
   ) {
     this.target = target
     this.uri = HttpPolicy.url(target)
     this.key = [...target, JSON.stringify(HttpPolicy.variant(fields, request.headers))]
     this.request = request.method === "GET" ? request : { ...request, method: "GET" }
     this.forward = forward
+    this.labels = labels
   }
 
   /** The same key, without the reader it came from. */
@@ -124,7 +133,11 @@ const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock
 /** A cache that stands between who asks and who answers. */
 export interface Exchange<L> {
   /** Answers from what is kept, or asks the origin. Fails only where the origin does and nothing may stand in. */
-  readonly answer: <E>(request: HttpPolicy.Request, forward: Forward<L, E>) => Effect.Effect<L, E>
+  readonly answer: <E>(
+    request: HttpPolicy.Request,
+    forward: Forward<L, E>,
+    labels?: () => ReadonlyArray<string>
+  ) => Effect.Effect<L, E>
   readonly invalidate: (url: string) => Effect.Effect<void>
   readonly invalidateTag: (tag: string) => Effect.Effect<void>
   readonly clear: Effect.Effect<void>
@@ -215,10 +228,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (known !== undefined) failures.set(known.stored, failure)
         return failure
       }
-      const unreachable = (error: unknown) => fail({ kind: "unreachable", reply: undefined, error })
+      const unanswered = (error: unknown) =>
+        fail({ kind: medium.kind(error), reply: undefined, error: { value: error } })
+      const cut = (response: L) => (error: unknown) =>
+        Effect.andThen(
+          medium.release(response),
+          fail({ kind: "unreachable", reply: undefined, error: { value: error } })
+        )
       const requestedAt = yield* wall
       const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known.stored] : [], rules)
-      const response = yield* Effect.mapError(asked.forward(wanted), unreachable)
+      const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
       const times = { requestedAt, receivedAt: yield* wall }
       const head = medium.head(response)
       const live = (response: L): Live<L> => ({ _tag: "Live", response, status: head.status, id })
@@ -231,6 +250,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       })
 
       if (head.status === 304 && isConditional && known !== undefined) {
+        yield* medium.release(response)
         const renewed = HttpPolicy.update(request, known.stored, head, times, rules)
         if (renewed === undefined) return yield* load(asked, known, false)
         const refused = HttpPolicy.refusal(request, renewed, times, rules)
@@ -241,7 +261,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const isOutage = HttpPolicy.isOutage(head.status)
       const isForAll = why === undefined || why === "implicit" || why === "useless"
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
-        const body = yield* Effect.mapError(read(response, rules.maxBody), unreachable)
+        const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
+        yield* medium.release(response)
         const reply = body instanceof Uint8Array && isForAll ? { head, body } : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
@@ -250,9 +271,14 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (!asked.waits) yield* discard
         return live(response)
       }
-      const body = yield* Effect.mapError(read(response, rules.maxBody), unreachable)
-      if (!(body instanceof Uint8Array)) return live(medium.make(request, head, body))
-      const whole = { ...head, headers: fitting(head.headers, body.length), length: body.length }
+      const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
+      if (!(body instanceof Uint8Array)) {
+        const end = Stream.ensuring(body, medium.release(response))
+        return live(medium.make(request, head, end))
+      }
+      yield* medium.release(response)
+      const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
+      const whole = { status: head.status, headers, length: body.length }
       if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) return live(medium.make(request, head, body))
       return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), body, head.status, false, {
         began,
@@ -278,7 +304,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           rules.staleOnDisconnect,
           Object.keys(conditions).length > 0 ? options.retain : 0
         ),
-        tags: [asked.uri, ...options.tags(asked.request, stored)]
+        tags: [asked.uri, ...asked.labels(), ...options.tags(asked.request, stored)]
       }
       const kept = (wishes: Swr.Keep): Kept => ({ _tag: "Kept", stored, body, id: asked.id, began, status, wishes })
       if (isLast) return kept("pass")
@@ -288,7 +314,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         return kept(wishes)
       }
       // It varies by something else than was known when it was asked for: its key is another one.
-      const right = new Asked(asked.target, fields, asked.request, asked.forward)
+      const right = new Asked(asked.target, fields, asked.request, asked.forward, asked.labels)
       yield* note(right, fields)
       if (generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
       return kept("share")
@@ -391,7 +417,11 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       rules.shared && (request.headers["authorization"] !== undefined ||
         (!options.ignoreCookies && request.headers["cookie"] !== undefined))
 
-    const answer = <E>(request: HttpPolicy.Request, forward: Forward<L, E>): Effect.Effect<L, E> =>
+    const answer = <E>(
+      request: HttpPolicy.Request,
+      forward: Forward<L, E>,
+      labels: () => ReadonlyArray<string> = () => []
+    ): Effect.Effect<L, E> =>
       Effect.suspend(() => {
         if (request.method !== "GET" && request.method !== "HEAD") return pass(request, forward, "method")
         const target = HttpPolicy.target(request, options.scheme)
@@ -400,7 +430,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const isFat = request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")
         return target === undefined || isFat || isPersonal(request)
           ? pass(request, forward, "bypass")
-          : attempt(request, forward, target, { arrived: ++order, force: false, left: 3 })
+          : attempt(request, forward, target, { arrived: ++order, force: false, left: 3, labels })
       })
 
     /** Looks, judges, and does what was judged; again where in the meantime something else came to be known. */
@@ -408,13 +438,19 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       request: HttpPolicy.Request,
       forward: Forward<L, E>,
       target: HttpPolicy.Target,
-      { arrived, force, left }: { readonly arrived: number; readonly force: boolean; readonly left: number }
+      turn: {
+        readonly arrived: number
+        readonly force: boolean
+        readonly left: number
+        readonly labels: () => ReadonlyArray<string>
+      }
     ): Effect.Effect<L, E> =>
       Effect.suspend(() => {
+        const { arrived, force, labels, left } = turn
         if (left === 0) return pass(request, forward, "bypass")
         const uri = HttpPolicy.url(target)
-        const asked = new Asked<L>(target, fieldsOf(uri), request, forward)
-        const again = (force = false) => attempt(request, forward, target, { arrived, force, left: left - 1 })
+        const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
+        const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
           const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
           const now = known === undefined || Option.isNone(found) ? 0 : timeOf(known, found.value.age)
@@ -443,9 +479,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               )
             }
             if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
-            if (failure.kind === "unreachable") {
+            if (failure.error !== undefined) {
               // What `forward` failed with; readers who share a load share its failure.
-              return Effect.fail(failure.error as E)
+              return Effect.fail(failure.error.value as E)
             }
             if (failure.reply === undefined) return pass(request, forward, "bypass")
             const { body, head } = failure.reply
@@ -536,6 +572,19 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
   })
 
 const encoder = new TextEncoder()
+
+// Says of two bodies whether they are the same, and of a body nothing: two sums of its bytes, mixed.
+const tagged = (head: HttpPolicy.Response, body: Uint8Array): Headers.Headers => {
+  if (head.status !== 200 || head.headers["etag"] !== undefined) return {}
+  let [one, two] = [0xdeadbeef, 0x41c6ce57]
+  for (const byte of body) {
+    one = Math.imul(one ^ byte, 2_654_435_761)
+    two = Math.imul(two ^ byte, 1_597_334_677)
+  }
+  one = Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(two ^ (two >>> 13), 3_266_489_909)
+  two = Math.imul(two ^ (two >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909)
+  return { etag: `W/"${body.length.toString(36)}-${(one >>> 0).toString(36)}${(two >>> 0).toString(36)}"` }
+}
 
 const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   const [first] = chunks

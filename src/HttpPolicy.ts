@@ -354,8 +354,8 @@ const isContent = (said: Headers.Directives, staleness: number): boolean => {
 export const isOutage = (status: number): boolean => [500, 502, 503, 504].includes(status)
 
 /**
- * How long beyond its lifetime a response may stand in for its origin (RFC 5861, 4; RFC 9111, 4.2.4), when that answered
- * with an outage's status, or not at all.
+ * How long beyond its lifetime a response may stand in for its origin (RFC 5861, 4; RFC 9111, 4.2.4), when that
+ * answered with an outage's status, or not at all.
  */
 export const tolerance = (
   request: Request,
