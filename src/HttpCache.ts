@@ -552,7 +552,10 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
                 ? Effect.provideContext(app, context)
                 : detached(app, context, box)
             const labels = () =>
-              [...parents(asking.url), ...box.pattern === undefined ? [] : parents(box.pattern)].map(labelOf)
+              [
+                ...parents(HttpPolicy.target(asking, "http")?.[2] ?? "/"),
+                ...box.pattern === undefined ? [] : parents(box.pattern)
+              ].map(labelOf)
             return Effect.flatMap(answer(asking, forward, labels), (response) => {
               const scope = scopes.get(response)
               return scope === undefined
