@@ -29,6 +29,11 @@ const house: Record<string, string> = {
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, Event",
   StoreRedis: "Store, Codec",
   Swr: "*",
+  HttpHeaders: "",
+  HttpPolicy: "HttpHeaders",
+  HttpAnswer: "HttpHeaders, type HttpPolicy",
+  HttpExchange: "HttpAnswer, HttpPolicy, type HttpHeaders, Swr",
+  HttpCache: "HttpExchange, HttpPolicy, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
@@ -42,7 +47,7 @@ const house: Record<string, string> = {
 }
 
 /** Rooms that are handed the time and return what should happen: nothing of effect that acts, waits or reads a clock. */
-const pure = ["Policy", "Key", "Entry", "State", "Eviction"]
+const pure = ["Policy", "Key", "Entry", "State", "Eviction", "HttpHeaders", "HttpPolicy", "HttpAnswer"]
 const impure = ["Effect", "Ref", "Deferred", "Clock", "Layer", "Fiber"]
 
 const banned = {
