@@ -1,9 +1,10 @@
 /**
- * A page that shows the caches of a layer alive: which entries are fresh, stale and expired, what loads, what fails, and
- * why a value was old. One layer mounts it on any `HttpRouter` of Effect.
+ * A page that shows the caches of a layer alive: which entries are fresh, stale and expired, what loads, what fails,
+ * and why a value was old. One layer mounts it on any `HttpRouter` of Effect.
  *
- * It is for the operator alone (`docs/inspector.md`). Nothing is shown to a page of another origin, values are hidden and
- * nothing can be changed unless the options say so, and on an address that others reach it does not mount without a guard.
+ * It is for the operator alone (`docs/inspector.md`). Nothing is shown to a page of another origin, values are hidden
+ * and nothing can be changed unless the options say so, and on an address that others reach it does not mount without a
+ * guard.
  *
  * @since 0.1.0
  */
