@@ -3,9 +3,11 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Redacted, Schedule } from "effect"
 import { Swr } from "effect-swr"
 import * as Inspector from "effect-swr/Inspector"
+import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { serve } from "./Inspected.ts"
+import { mainOf } from "./MainJob.ts"
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path))
 const isCI = process.env["CI"] === "1"
@@ -83,7 +85,8 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
   const does = <A>(act: () => Promise<A>) => Effect.promise(act)
   const row = (page: Page, key: string) => page.locator("#space .row", { has: page.getByText(key, { exact: true }) })
   const sees = (page: Page, key: string, text: string) => does(() => row(page, key).getByText(text).waitFor())
-  const reads = (page: Page, what: string) => does(() => page.locator("#drawer").getByText(what).first().waitFor())
+  const reads = (page: Page, what: string | RegExp) =>
+    does(() => page.locator("#drawer").getByText(what).first().waitFor())
 
   /** Prices with somebody who reads the first of them all the time. */
   const priced = Effect.gen(function*() {
@@ -139,6 +142,58 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
       yield* does(() => page.getByRole("button", { name: "Invalidate", exact: true }).click())
       yield* reads(page, "Nothing is kept for this key now")
       assert.isFalse(yield* prices.has("SKU-2"))
+      assert.deepStrictEqual(complaints, [])
+    }))
+
+  it.live("I23: beside the main job: fresh, stale, fresh again; its outage and the reasons; each button", () =>
+    Effect.gen(function*() {
+      const main = mainOf("test-inspector")
+      main.build()
+      const settings = [
+        "--skus",
+        "20",
+        "--rate",
+        "60",
+        "--duration",
+        "20s",
+        "--fresh-for",
+        "1s",
+        "--outage-start",
+        "5s"
+      ]
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn(process.execPath, [main.path, "--json", ...settings])),
+        (child) => Effect.sync(() => child.kill("SIGINT"))
+      )
+      const port = yield* Effect.callback<number>((resume) => {
+        let said = ""
+        child.stderr.on("data", (text) => {
+          said += String(text)
+          const address = /inspector +http:\/\/127\.0\.0\.1:(\d+)\/inspector/.exec(said)
+          if (address !== null) resume(Effect.succeed(Number(address[1])))
+        })
+      })
+      const { complaints, page } = yield* visit(port)
+      yield* does(async () => {
+        await page.getByRole("button", { name: /prices\/swr/ }).click()
+        await page.selectOption("#order", "reads")
+        await page.locator("#space .row", { hasText: "fresh" }).first().click()
+      })
+      const key = yield* does(() => page.locator("#key").innerText())
+      for (const status of ["fresh", "stale", "fresh"]) yield* sees(page, key, status)
+      yield* reads(page, "OriginUnavailable; left alone for")
+      yield* reads(page, "the last load failed; found stale")
+      yield* reads(page, /failed \(OriginUnavailable\)\. The next try is allowed in/)
+      for (
+        const [button, said] of [
+          ["Revalidate", "somebody asked for it"],
+          ["Mark stale", "Marked stale"],
+          ["Invalidate", "Invalidated"]
+        ] as const
+      ) {
+        yield* does(() => page.getByRole("button", { name: button, exact: true }).click())
+        yield* reads(page, said)
+      }
       assert.deepStrictEqual(complaints, [])
     }))
 
