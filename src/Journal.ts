@@ -5,7 +5,8 @@
  * @since 0.1.0
  */
 import type { Cause } from "effect"
-import type * as Event from "./Event.ts"
+import * as Event from "./Event.ts"
+import type * as Key from "./Key.ts"
 
 /** What a line tells beside its tag: words of this library, numbers, the name of an error, the user's tag. */
 export type Facts = Readonly<Record<string, string | number>>
@@ -118,12 +119,15 @@ class Track {
   /** The lines that may still count up, and among them that of fresh hits: it is asked for most. */
   readonly open = new Map<string, Line>()
   hit: Line | undefined = undefined
+  forgotten = false
 }
 
 class Chronicle {
   /** What befell all its keys. */
   readonly whole = new Track()
   readonly tracks = new Map<string, Track>()
+  /** Of keys that were hit: the most frequent event by far, whose key need not be written out then. */
+  readonly hits = new Map<Key.Name, Track>()
   readonly seconds: Array<Second | undefined> = Array.from({ length: bounds.seconds }, () => undefined)
 
   at(now: number): Second {
@@ -149,26 +153,34 @@ export class Journal {
     if (event._tag === "StoreCalled") return
     let chronicle = this.caches.get(event.cache)
     if (chronicle === undefined) this.caches.set(event.cache, chronicle = new Chronicle())
+    const isPlain = event instanceof Event.Hit && event.source === undefined
+    const known = isPlain ? chronicle.hits.get(event.name) : undefined
+    if (known?.hit !== undefined && !known.forgotten) {
+      chronicle.at(now).fresh++
+      known.fresh++
+      known.hit.last = now
+      known.hit.count++
+      return
+    }
     // A tag, everything, or the store. An empty key that is invalidated looks the same.
     const isWhole = event.key === "" && ofCaches.has(event._tag) &&
       (event._tag !== "Invalidate" || event.mode === "hard")
     const track = isWhole ? chronicle.whole : this.track(chronicle, cut(event.key), event._tag === "Load")
     this.count(event, chronicle.at(now), track, now)
-    if (event._tag === "Hit" && track.hit !== undefined) {
-      track.hit.last = now
-      track.hit.count++
-      return
+    if (isPlain) {
+      if (chronicle.hits.size >= bounds.keys) chronicle.hits.clear()
+      chronicle.hits.set(event.name, track)
     }
     const facts = isWhole ? { ...factsOf(event), whole: 1 } : factsOf(event)
     const same = sameness(event._tag, facts)
-    const known = track.open.get(same)
-    if (known !== undefined) {
-      known.last = now
-      known.count++
+    const open = track.open.get(same)
+    if (open !== undefined) {
+      open.last = now
+      open.count++
       return
     }
     const line: Line = { tag: event._tag, facts, at: now, last: now, count: 1 }
-    if (event._tag === "Hit") track.hit = line
+    if (isPlain) track.hit = line
     else if (!reads.has(event._tag)) {
       track.open.clear()
       track.hit = undefined
@@ -222,7 +234,12 @@ export class Journal {
       let most = tracks
       for (const { tracks } of this.caches.values()) if (tracks.size > most.size) most = tracks
       const oldest = most.keys().next().value
-      if (oldest !== undefined && most.delete(oldest)) this.keys--
+      const left = oldest === undefined ? undefined : most.get(oldest)
+      if (oldest !== undefined && left !== undefined) {
+        left.forgotten = true
+        most.delete(oldest)
+        this.keys--
+      }
     }
     return track
   }

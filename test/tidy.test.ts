@@ -33,7 +33,7 @@ const house: Record<string, string> = {
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
   Testing: "SimulatedStore, StoreLaws",
-  Journal: "type Event",
+  Journal: "Event, type Key",
   Portrait: "Journal, Policy, Key, Entry, State, type Memory, type Event, type Flight, type Handle",
   InspectorPage: "",
   Inspector: "InspectorPage, Portrait, Journal, Swr, Handle, Key, type Engine, type Event, type Memory",
