@@ -630,8 +630,7 @@ export const route = (route: Route = {}) => HttpRouter.middleware(Effect.map(Htt
 
 /**
  * Keeps the responses of all routes. What {@link route} says further in holds for its own; there, `enabled: false`
- * leaves
- * a route out.
+ * leaves a route out.
  *
  * @example
  * ```ts
