@@ -156,6 +156,8 @@ export class Handle {
   readonly batch: Job.Batch<unknown, unknown> | undefined
   /** Of the lookups and the schema; `undefined`: they have their reader's. */
   context: Context.Context<never> | undefined
+  /** Who knows only the name of a key knows the key, and the lookup needs no reader: the name may be loaded. */
+  readonly plain: boolean
   private readonly longest: number
   private readonly readers = new WeakMap<object, Policy.Policy>()
 
@@ -165,6 +167,7 @@ export class Handle {
     const nameOf = Key.nameOf(name, host.secret)
     this.longest = limits.longest
     this.context = opening.context
+    this.plain = key === undefined && opening.context !== undefined
     this.spec = this.served(opening.spec(limits))
     this.nameOf = key === undefined ? (k) => nameOf(k as Key.Key) : (k) => nameOf(key(k))
     this.instance = new Core.Instance(

@@ -7,9 +7,7 @@ import { Effect, Layer, Ref, Result, Schema } from "effect"
 import { Swr } from "effect-swr"
 import { HttpClient, HttpRouter } from "effect/http"
 import { TestClock } from "effect/testing"
-import { execFileSync, spawn } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { spawn } from "node:child_process"
 import { arrivals, seeded, zipf } from "../examples/pricing/Arrivals.ts"
 import { chart, type Frame, rowOf, ruler, timeAxis } from "../examples/pricing/Chart.ts"
 import { parseMillis } from "../examples/pricing/Flags.ts"
@@ -25,6 +23,7 @@ import type { Route, Sample } from "../examples/pricing/Sample.ts"
 import { render, showLatency, verdict, wrap } from "../examples/pricing/Screen.ts"
 import { Caches, Routes } from "../examples/pricing/Server.ts"
 import { full, quick, resolve, type Settings, showMillis } from "../examples/pricing/Settings.ts"
+import { mainOf } from "./MainJob.ts"
 
 const plain = (text: string) => text
 
@@ -403,27 +402,7 @@ describe("the origin", () => {
 
 // ----- the whole, compiled and run as a user runs it
 
-const root = fileURLToPath(new URL("..", import.meta.url))
-const built = `${root}build/test-pricing`
-
-/** `src` and the example, in a package of their own that is called `effect-swr`: whatever `dist` is at the moment. */
-const build = () => {
-  mkdirSync(built, { recursive: true })
-  writeFileSync(
-    `${built}/package.json`,
-    JSON.stringify({ name: "effect-swr", type: "module", exports: { ".": "./src/index.js" } })
-  )
-  const compilerOptions = { noEmit: false, noCheck: true, allowJs: false, checkJs: false, rootDir: root, outDir: built }
-  writeFileSync(
-    `${built}/tsconfig.json`,
-    JSON.stringify({
-      extends: `${root}tsconfig.json`,
-      compilerOptions,
-      include: [`${root}src`, `${root}examples/pricing`]
-    })
-  )
-  execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", `${built}/tsconfig.json`])
-}
+const main = mainOf("test-pricing")
 
 interface Ended {
   readonly code: number | null
@@ -434,7 +413,7 @@ interface Ended {
 /** Runs it to its end; with `stopAt`, sends SIGINT as soon as stderr has that text. */
 const job = (args: ReadonlyArray<string>, stopAt?: RegExp) =>
   Effect.callback<Ended>((resume) => {
-    const child = spawn(process.execPath, [`${built}/examples/pricing/main.js`, ...args], {
+    const child = spawn(process.execPath, [main.path, ...args], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     let stdout = ""
@@ -461,7 +440,7 @@ const pidsIn = (text: string): ReadonlyArray<number> =>
   Array.from(text.matchAll(/\(pid (\d+)\)/g), ([, pid]) => Number(pid))
 
 describe("the job", { timeout: 60_000 }, () => {
-  beforeAll(build, 60_000)
+  beforeAll(main.build, 60_000)
 
   it.live("shows the difference", () =>
     Effect.gen(function*() {

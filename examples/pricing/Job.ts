@@ -3,6 +3,7 @@
  */
 import { Deferred, Effect, Layer, Schema, Stream } from "effect"
 import { Swr } from "effect-swr"
+import * as Inspector from "effect-swr/Inspector"
 import { HttpRouter } from "effect/http"
 import { createServer } from "node:http"
 import * as Child from "./Child.ts"
@@ -19,9 +20,12 @@ import { Settings } from "./Settings.ts"
 const encodeSettings = Schema.encodeSync(Schema.fromJsonString(Settings))
 const encodeLoad = Schema.encodeSync(Schema.fromJsonString(Load.Argument))
 
-/** The pricing service over an origin. */
+// It is refused where others could reach it: the service listens on 127.0.0.1.
+const Page = Layer.orDie(Inspector.layer({ writable: true, values: "schema" }))
+
+/** The pricing service over an origin, and the page that shows its caches. */
 const service = (settings: Settings, originPort: number) =>
-  HttpRouter.serve(Routes, { disableLogger: true, disableListenLog: true }).pipe(
+  HttpRouter.serve(Layer.merge(Routes, Page), { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(Loopback.layer(() => createServer({ keepAliveTimeout: 120_000 }), settings.port)),
     Layer.provideMerge(Caches.layer(settings)),
     Layer.provide(Pricing.layer({ origin: `http://${Loopback.host}:${originPort}`, timeout: settings.originTimeout })),

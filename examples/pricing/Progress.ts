@@ -12,7 +12,7 @@ import { type Settings, showMillis } from "./Settings.ts"
 
 const address = (port: number): string => `http://${host}:${port}`
 
-/** Who is there, in three lines. Pure. */
+/** Who is there, in four lines. Pure. */
 export const header = (
   settings: Settings,
   ports: { readonly service: number; readonly origin: number },
@@ -25,6 +25,7 @@ export const header = (
     : `, ill from ${showMillis(outageStart)} to ${showMillis(outageStart + outageLength)}`
   return [
     ` pricing service  ${address(ports.service)}  /ttl/price/:sku and /swr/price/:sku`,
+    ` inspector        ${address(ports.service)}/inspector  shows its caches, in a browser`,
     ` origin           ${address(ports.origin)}  /price/:sku in ${
       showMillis(settings.originLatency)
     }, ${share} fail${ill}` +

@@ -1,0 +1,647 @@
+/**
+ * An HTTP cache on the caches of this library: RFC 9111 and 5861 as they are written, one request to the origin however
+ * many ask, refreshes behind the readers' backs that no reader waits for, and old answers while the origin is sick.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
+import {
+  Cookies,
+  Headers,
+  HttpBody,
+  HttpClient,
+  type HttpClientError,
+  HttpClientRequest,
+  type HttpClientResponse,
+  HttpRouter,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse
+} from "effect/http"
+import * as HttpExchange from "./HttpExchange.ts"
+import * as HttpPolicy from "./HttpPolicy.ts"
+import * as Policy from "./Policy.ts"
+import type * as Swr from "./Swr.ts"
+
+/**
+ * How a cache keeps and gives responses. Where the rules leave something open, the defaults are on the safe side.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Of the cache, one per layer; also its name in `Cache-Status`. Default `"http"`. */
+  readonly name?: string | undefined
+  /** Whether what is kept is for more than one user. Default true: nothing private is kept. */
+  readonly shared?: boolean | undefined
+  /** Whether responses with `Set-Cookie` are kept, as the RFC allows. Default: only where not shared. */
+  readonly setCookie?: boolean | undefined
+  /** Whether requests with cookies are answered from a shared cache; by default they go to the origin. */
+  readonly ignoreCookies?: boolean | undefined
+  /**
+   * Whether beside `s-maxage` stale-while-revalidate and stale-if-error mean something. Default false: by RFC 9111,
+   * 5.2.2.10 they don't.
+   */
+  readonly sMaxageAllowsStale?: boolean | undefined
+  /** How stale a response may be given when the origin can't be reached, without stale-if-error. Default 0: never. */
+  readonly staleOnDisconnect?: Duration.Input | undefined
+  /** Whether requests may ask for something fresher. Default true; a public proxy that obeys can be made to miss. */
+  readonly obeyRequests?: boolean | undefined
+  /** Targeted fields that stand in place of `Cache-Control`. Default `CDN-Cache-Control`, where shared. */
+  readonly targets?: ReadonlyArray<string> | undefined
+  /** The only statuses that are kept. Default: all that may be. */
+  readonly statuses?: ReadonlyArray<number> | undefined
+  /** The longest body that is kept, in bytes; a longer one is passed through as it comes. Default 2 MiB. */
+  readonly maxBody?: number | undefined
+  /** Of all bodies together, in bytes. Default 64 MiB. */
+  readonly maxBytes?: number | undefined
+  /** How many responses are kept. Default 10,000. */
+  readonly capacity?: number | undefined
+  /** How many variants of one URI are kept. Default 32. */
+  readonly variants?: number | undefined
+  /** How long what may no longer be given is kept, to ask whether it still holds. Default an hour. */
+  readonly retain?: Duration.Input | undefined
+  /** Bounds a request to the origin as a whole. Default a minute. */
+  readonly timeout?: Duration.Input | undefined
+  /** Labels by which `invalidateTag` finds a response. */
+  readonly tags?: ((request: Request, response: Response) => ReadonlyArray<string>) | undefined
+}
+
+/**
+ * A request, as far as caches look at it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Request = HttpPolicy.Request
+
+/**
+ * A response without its body.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Response = HttpPolicy.Response
+
+/**
+ * What can be done with what is kept, beside reading it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Table {
+  /** All variants of a URL are gone; a request that is under way is not kept. */
+  readonly invalidate: (url: string) => Effect.Effect<void>
+  readonly invalidateTag: (tag: string) => Effect.Effect<void>
+  readonly clear: Effect.Effect<void>
+  readonly stats: Effect.Effect<Swr.Stats>
+}
+
+const decode = (options: Options): HttpExchange.Options => {
+  const { ignoreCookies = false, name = "http", setCookie, shared = true, statuses, targets, timeout = "1 minute" } =
+    options
+  const count = (option: "maxBody" | "maxBytes" | "capacity" | "variants", otherwise: number, least: number) => {
+    const given = options[option] ?? otherwise
+    return Number.isSafeInteger(given) && given >= least
+      ? given
+      : Policy.refuse(option, given, `a whole number from ${least} up`)
+  }
+  return {
+    name,
+    ignoreCookies,
+    rules: HttpPolicy.rules({
+      shared,
+      ...setCookie !== undefined && { setCookie },
+      ...targets !== undefined && { targets: targets.map((target) => target.toLowerCase()) },
+      statuses,
+      sMaxageAllowsStale: options.sMaxageAllowsStale ?? false,
+      obeyRequests: options.obeyRequests ?? true,
+      staleOnDisconnect: Policy.millis("staleOnDisconnect", options.staleOnDisconnect ?? 0),
+      maxBody: count("maxBody", 2 ** 21, 0)
+    }),
+    scheme: "http",
+    maxBytes: count("maxBytes", 2 ** 26, 1),
+    capacity: count("capacity", 10_000, 1),
+    variants: count("variants", 32, 1),
+    retain: Policy.millis("retain", options.retain ?? "1 hour"),
+    timeout,
+    makesTags: false,
+    tags: options.tags ?? (() => [])
+  }
+}
+
+// ----- a client's responses
+
+const headOf = ({ cookies, headers, status }: {
+  readonly status: number
+  readonly headers: Headers.Headers
+  readonly cookies: Cookies.Cookies
+}): HttpPolicy.Response => ({
+  status,
+  headers: Cookies.isEmpty(cookies) ? headers : { ...headers, "set-cookie": Cookies.toSetCookieHeaders(cookies) }
+})
+
+const answerOf = (
+  head: HttpPolicy.Response,
+  body: Uint8Array | Stream.Stream<Uint8Array, unknown>,
+  isBare: boolean
+): HttpServerResponse.HttpServerResponse => {
+  const { "set-cookie": setCookie = [], ...rest } = head.headers
+  const cookies = Cookies.fromSetCookie(setCookie)
+  const headers = Headers.fromInput(rest)
+  const options = { status: head.status, headers, cookies }
+  // A body without a type of its own is given none.
+  const type = { contentType: headers["content-type"] }
+  if (isBare || [204, 205, 304].includes(head.status)) return HttpServerResponse.empty(options)
+  if (!(body instanceof Uint8Array)) return HttpServerResponse.stream(body, options)
+  return type.contentType === undefined
+    ? HttpServerResponse.raw(body, { ...options, contentLength: body.length })
+    : HttpServerResponse.uint8Array(body, options)
+}
+
+const requestOf = (request: HttpPolicy.Request): HttpClientRequest.HttpClientRequest =>
+  HttpClientRequest.get(request.url)
+
+const client: HttpExchange.Medium<HttpClientResponse.HttpClientResponse> = {
+  head: headOf,
+  body: (response) => response.stream,
+  kind: () => "unreachable",
+  release: () => Effect.void,
+  make: (request, head, body) =>
+    HttpServerResponse.toClientResponse(answerOf(head, body, request.method === "HEAD"), {
+      request: requestOf(request)
+    }),
+  tell: (response, told) =>
+    // The rest of it, its connection too, is the response's own.
+    Object.create(response, {
+      headers: { value: Headers.setAll(response.headers, told), enumerable: true }
+    }) as HttpClientResponse.HttpClientResponse
+}
+
+/**
+ * A client that answers from a cache, and what can be done with the cache.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cached extends Table {
+  readonly client: HttpClient.HttpClient
+}
+
+/**
+ * A client that keeps the responses of another one and obeys what they say. Wrap the bare client: one that fails for
+ * statuses would hide 304 and 503 from the cache.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ * import { Swr } from "effect-swr"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * let asked = 0
+ * const origin = HttpClient.make((request) =>
+ *   Effect.sync(() => {
+ *     asked++
+ *     return HttpClientResponse.fromWeb(request, new Response("hello", { headers: { "cache-control": "max-age=60" } }))
+ *   })
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const { client } = yield* HttpCache.make(origin)
+ *   yield* client.get("http://example.com/")
+ *   const response = yield* client.get("http://example.com/")
+ *   return [yield* response.text, response.headers["x-cache"], asked]
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // [ 'hello', 'HIT', 1 ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  origin: HttpClient.HttpClient,
+  options: Options = {}
+): Effect.Effect<Cached, never, Swr.Cache> =>
+  Effect.gen(function*() {
+    const { answer, ...table } = yield* HttpExchange.make(client, decode(options))
+    const { postprocess, preprocess } = origin
+    const cached = HttpClient.makeWith<
+      HttpClientError.HttpClientError,
+      never,
+      HttpClientError.HttpClientError,
+      never
+    >((asking) =>
+      Effect.flatMap(asking, (request) => {
+        const url = HttpClientRequest.toUrl(request)
+        // An upgrade is not an answer, and what has no URL has no key.
+        if (Option.isNone(url) || request.headers["upgrade"] !== undefined) return postprocess(Effect.succeed(request))
+        url.value.hash = ""
+        return Effect.map(
+          answer(
+            { method: request.method, url: url.value.href, headers: request.headers },
+            (wanted) => postprocess(Effect.succeed(wanted === undefined ? request : asked(request, wanted)))
+          ),
+          (response) => owned(request, response)
+        )
+      }), preprocess)
+    return { ...table, client: cached }
+  })
+
+/**
+ * The client of {@link make} as a layer, around the client that it is provided with.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ * import { Swr } from "effect-swr"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * const origin = HttpClient.make((request) =>
+ *   Effect.succeed(HttpClientResponse.fromWeb(request, new Response("hello")))
+ * )
+ *
+ * const layer = HttpCache.layerClient({ shared: false }).pipe(
+ *   Layer.provide([Layer.succeed(HttpClient.HttpClient, origin), Swr.layer()])
+ * )
+ *
+ * const program = Effect.flatMap(HttpClient.get("http://example.com/"), (response) => response.text)
+ *
+ * Effect.runPromise(Effect.provide(program, layer)).then(console.log) // hello
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerClient = (
+  options: Options = {}
+): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | Swr.Cache> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.flatMap(HttpClient.HttpClient, (origin) => Effect.map(make(origin, options), ({ client }) => client))
+  )
+
+const asked = (
+  request: HttpClientRequest.HttpClientRequest,
+  wanted: HttpPolicy.Request
+): HttpClientRequest.HttpClientRequest =>
+  HttpClientRequest.makeWith(
+    "GET",
+    request.url,
+    request.urlParams,
+    Option.none(),
+    Headers.fromInput(wanted.headers),
+    HttpBody.empty
+  )
+
+// A response says what it answers: this reader's request, and not the one it was loaded by.
+const owned = (
+  request: HttpClientRequest.HttpClientRequest,
+  response: HttpClientResponse.HttpClientResponse
+): HttpClientResponse.HttpClientResponse =>
+  response.request === request
+    ? response
+    : Object.create(response, {
+      request: { value: request, enumerable: true }
+    }) as HttpClientResponse.HttpClientResponse
+
+// ----- a server's responses
+
+/**
+ * What a route says of its own responses. Where it says how long they are fresh, those that went well are kept for so
+ * long, unless the handler says otherwise in `Cache-Control`; where it doesn't, that field decides alone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Route {
+  /** Whether responses are kept at all. Default true. */
+  readonly enabled?: boolean | undefined
+  /** How long a response is fresh, in whole seconds. */
+  readonly freshFor?: Duration.Input | undefined
+  /** From this age on a reader waits for a new one; between the two it is given the old one. Default `freshFor`. */
+  readonly maxAge?: Duration.Input | undefined
+  /** How long beyond `freshFor` an old one may stand in for a handler that fails. Default 0: never. */
+  readonly staleIfError?: Duration.Input | undefined
+  /**
+   * The request's fields that the handler looks at; each value is kept apart. A handler whose responses are kept sees
+   * these, `Host` and the URL, and nothing else of the request.
+   */
+  readonly vary?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * A cache of a server's own responses.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Responses extends Table {
+  /**
+   * Answers from the cache, or runs the application: once for all who ask meanwhile, detached from who asked first, and
+   * again behind the readers' backs.
+   */
+  readonly cached: (
+    route?: Route
+  ) => <E, R>(
+    app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  ) => Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    E,
+    R | HttpServerRequest.HttpServerRequest | Scope.Scope
+  >
+  /** By the pattern of a route, or a path: what is below it goes too, what is above it stays. */
+  readonly invalidateRoute: (pattern: string) => Effect.Effect<void>
+}
+
+/**
+ * The cache of a server's own responses.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+ * import { Swr } from "effect-swr"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * let runs = 0
+ * const Routes = HttpRouter.add("GET", "/price", Effect.sync(() => HttpServerResponse.text(`price ${++runs}`))).pipe(
+ *   Layer.provide(HttpCache.route({ freshFor: "1 minute", maxAge: "5 minutes" }).layer)
+ * )
+ * const App = Routes.pipe(Layer.provide(HttpCache.layer()), Layer.provide(Swr.layer()))
+ *
+ * const program = Effect.gen(function*() {
+ *   const { handler } = HttpRouter.toWebHandler(Layer.provide(App, HttpServer.layerServices), { disableLogger: true })
+ *   const get = Effect.promise(() => handler(new Request("http://localhost/price")))
+ *   yield* get
+ *   const response = yield* get
+ *   return [response.headers.get("x-cache"), yield* Effect.promise(() => response.text())]
+ * })
+ *
+ * Effect.runPromise(program).then(console.log) // [ 'HIT', 'price 1' ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class HttpCache extends Context.Service<HttpCache, Responses>()("effect-swr/HttpCache") {}
+
+// The cache around a handler hears what is said further in, where the route is known.
+interface Around {
+  route: Route
+  readonly request: HttpServerRequest.HttpServerRequest
+  pattern: string | undefined
+}
+
+const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Around", { defaultValue: () => undefined })
+
+// A response may live on what its handler acquired, until it has been read.
+const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
+
+const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
+  head: headOf,
+  body: (response) => {
+    switch (response.body._tag) {
+      case "Empty":
+        return new Uint8Array()
+      case "Uint8Array":
+        return response.body.body
+      case "Stream":
+        return response.body.stream
+      default:
+        return HttpServerResponse.toClientResponse(response).stream
+    }
+  },
+  make: (_, head, body) => answerOf(head, body, false),
+  tell: (response, told) => {
+    const answer = HttpServerResponse.setHeaders(response, told)
+    const scope = scopes.get(response)
+    if (scope !== undefined) scopes.set(answer, scope)
+    return answer
+  },
+  // A handler that fails is a server that answers 500.
+  kind: () => 500,
+  release: (response) => {
+    const scope = scopes.get(response)
+    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  }
+}
+
+const seconds = (option: string, input: Duration.Input): number => Math.floor(Policy.millis(option, input) / 1000)
+
+/** What a route's windows say in `Cache-Control`. */
+const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefined => {
+  if (freshFor === undefined) return undefined
+  const fresh = seconds("freshFor", freshFor)
+  const stale = maxAge === undefined ? 0 : seconds("maxAge", maxAge) - fresh
+  if (stale < 0) return Policy.refuse("freshFor", freshFor, "at most maxAge")
+  const error = staleIfError === undefined ? 0 : seconds("staleIfError", staleIfError)
+  return [
+    `max-age=${fresh}`,
+    ...stale > 0 ? [`stale-while-revalidate=${stale}`] : [],
+    ...error > 0 ? [`stale-if-error=${error}`] : []
+  ].join(", ")
+}
+
+const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
+
+// What the key does not cover, the handler does not see.
+const narrowed = (
+  request: HttpServerRequest.HttpServerRequest,
+  route: Route
+): HttpServerRequest.HttpServerRequest => {
+  const fields = ["host", ...visible(route)]
+  const headers = Headers.fromInput(
+    Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name)))
+  )
+  const narrow = request.modify({ headers, remoteAddress: Option.none() })
+  if (request.method === "GET") return narrow
+  // A HEAD is answered from the answer to a GET.
+  return Object.create(narrow, {
+    method: { value: "GET", enumerable: true },
+    headers: { value: headers, enumerable: true }
+  }) as HttpServerRequest.HttpServerRequest
+}
+
+// A response as its route wants it kept.
+const finished = (
+  response: HttpServerResponse.HttpServerResponse,
+  route: Route
+): HttpServerResponse.HttpServerResponse => {
+  const control = route.enabled === false ? "no-store" : controlOf(route)
+  const isGood = response.status >= 200 && response.status <= 299
+  const hasOwn = response.headers["cache-control"] !== undefined
+  const fields = visible(route).join(", ")
+  const before = response.headers["vary"]
+  return HttpServerResponse.setHeaders(response, {
+    ...control !== undefined && !hasOwn && (isGood || route.enabled === false) && { "cache-control": control },
+    ...fields !== "" && { vary: before === undefined ? fields : `${before}, ${fields}` }
+  })
+}
+
+// Each of its parents too, so that what is below a pattern is found by it.
+const parents = (path: string): ReadonlyArray<string> => {
+  const parts = (/^[^?#]*/.exec(path)?.[0] ?? "").split("/").filter((part) => part !== "").slice(0, 16)
+  return ["/", ...parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`)]
+}
+
+/**
+ * Builds the cache of a server's own responses. The options of a route are those of all routes that say nothing else.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Swr } from "effect-swr"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * const program = HttpCache.HttpCache.use(({ invalidateRoute }) => invalidateRoute("/price"))
+ *
+ * Effect.runPromise(
+ *   program.pipe(Effect.provide(HttpCache.layer()), Effect.provide(Swr.layer()), Effect.as("gone"))
+ * ).then(console.log) // gone
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, never, Swr.Cache> =>
+  Layer.effect(
+    HttpCache,
+    Effect.gen(function*() {
+      const decoded = decode(options)
+      controlOf(options)
+      const { answer, ...table } = yield* HttpExchange.make(server, {
+        ...decoded,
+        // How long its own answers are fresh, a server says; nobody guesses.
+        rules: { ...decoded.rules, longestGuess: 0 },
+        makesTags: true
+      })
+
+      const cached = (route: Route = {}) => {
+        const own = { ...options, ...route }
+        controlOf(own)
+        return <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+          Effect.contextWith((
+            context: Context.Context<R | HttpServerRequest.HttpServerRequest | Scope.Scope>
+          ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> => {
+            const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+            const around = Context.get(context, Around)
+            const pattern = Context.getOption(context as Context.Context<never>, HttpRouter.RouteContext)
+            const path = Option.map(pattern, ({ route }) => route.path)
+            if (around !== undefined) {
+              around.route = { ...around.route, ...route }
+              around.pattern = Option.getOrUndefined(path)
+              return Effect.provideService(
+                app,
+                HttpServerRequest.HttpServerRequest,
+                narrowed(around.request, around.route)
+              ) as Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+            }
+            if (own.enabled === false) return app
+            const asking = {
+              method: request.method,
+              url: request.originalUrl,
+              headers: request.headers
+            }
+            const box: Around = { route: own, request, pattern: Option.getOrUndefined(path) }
+            const outer = Context.get(context, Scope.Scope)
+            const forward = (wanted: HttpPolicy.Request | undefined) =>
+              wanted === undefined
+                ? Effect.provideContext(app, context)
+                : detached(app, context, box)
+            const labels = () =>
+              [
+                ...parents(HttpPolicy.target(asking, "http")?.[2] ?? "/"),
+                ...box.pattern === undefined ? [] : parents(box.pattern)
+              ].map(labelOf)
+            return Effect.flatMap(answer(asking, forward, labels), (response) => {
+              const scope = scopes.get(response)
+              return scope === undefined
+                ? Effect.succeed(response)
+                : Effect.as(Scope.addFinalizer(outer, Scope.close(scope, Exit.void)), response)
+            })
+          })
+      }
+
+      return HttpCache.of({
+        ...table,
+        cached,
+        invalidateRoute: (pattern) => table.invalidateTag(labelOf(parents(pattern).at(-1) ?? "/"))
+      })
+    })
+  )
+
+const labelOf = (path: string): string => `route:${path}`
+
+// Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
+const detached = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  context: Context.Context<R | HttpServerRequest.HttpServerRequest | Scope.Scope>,
+  box: Around
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Scope.make(), (scope) => {
+      const inner = context.pipe(
+        Context.add(Scope.Scope, scope),
+        Context.add(HttpServerRequest.HttpServerRequest, narrowed(box.request, box.route)),
+        Context.add(Around, box)
+      )
+      return Effect.matchCauseEffect(restore(Effect.provideContext(responding(app), inner)), {
+        onFailure: (cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
+        onSuccess: (response) => {
+          const answer = finished(response, box.route)
+          scopes.set(answer, scope)
+          return Effect.succeed(answer)
+        }
+      })
+    })
+  )
+
+// A failure that says which response it is, is one.
+const responding = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+  Effect.catch(app, (error) =>
+    HttpServerRespondable.isRespondable(error)
+      ? HttpServerRespondable.toResponse(error)
+      : Effect.fail(error))
+
+/**
+ * Keeps the responses of the routes that its `layer` is provided to.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * const Routes = HttpRouter.add("GET", "/price", HttpServerResponse.text("12")).pipe(
+ *   Layer.provide(HttpCache.route({ freshFor: "1 minute", vary: ["accept-language"] }).layer)
+ * )
+ * console.log(Layer.isLayer(Routes)) // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const route = (route: Route = {}) => HttpRouter.middleware(Effect.map(HttpCache, ({ cached }) => cached(route)))
+
+/**
+ * Keeps the responses of all routes. What {@link route} says further in holds for its own; there, `enabled: false`
+ * leaves a route out.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * console.log(Layer.isLayer(HttpCache.layerGlobal({ freshFor: "10 seconds" }))) // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerGlobal = (route: Route = {}) =>
+  HttpRouter.middleware(Effect.map(HttpCache, ({ cached }) => cached(route)), { global: true })

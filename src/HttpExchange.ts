@@ -1,0 +1,624 @@
+/**
+ * One request through the cache, whatever asks and whoever answers: what the client and the middleware share.
+ *
+ * A load is a request to the origin, so everything that caches do with loads holds for requests: one at a time,
+ * detached from who asked, refreshed behind the readers' backs, held off while the origin fails. What HTTP adds is
+ * judged by `HttpPolicy`: what may be kept, who may be given it, and when the origin has to be asked first.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
+import * as HttpAnswer from "./HttpAnswer.ts"
+import type * as Headers from "./HttpHeaders.ts"
+import * as HttpPolicy from "./HttpPolicy.ts"
+import * as Swr from "./Swr.ts"
+
+/** The kind of responses that are exchanged: a client's or a server's. */
+export interface Medium<L> {
+  readonly head: (response: L) => HttpPolicy.Response
+  readonly body: (response: L) => Uint8Array | Stream.Stream<Uint8Array, unknown>
+  readonly make: (
+    request: HttpPolicy.Request,
+    head: HttpPolicy.Response,
+    body: Uint8Array | Stream.Stream<Uint8Array, unknown>
+  ) => L
+  /** The same response with more fields, its body untouched. */
+  readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
+  /** What a failure counts as: an outage of that status, or no answer. */
+  readonly kind: (error: unknown) => number | "unreachable"
+  /** Its body has been read, or never will be. */
+  readonly release: (response: L) => Effect.Effect<void>
+}
+
+/** Asks the origin: for what the cache wants to know, or for what the reader asked, as it came. */
+export type Forward<L, E> = (wanted: HttpPolicy.Request | undefined) => Effect.Effect<L, E>
+
+/** Options of an exchange, decoded. */
+export interface Options {
+  /** Of the cache: in `Cache-Status`, and among the caches of a layer. */
+  readonly name: string
+  readonly rules: HttpPolicy.Rules
+  /** The scheme of requests that do not say theirs. */
+  readonly scheme: string
+  /** Whether requests with cookies may be given shared answers. */
+  readonly ignoreCookies: boolean
+  readonly capacity: number
+  /** Of all bodies together, in bytes. */
+  readonly maxBytes: number
+  /** How many variants of a URI are kept. */
+  readonly variants: number
+  /** In milliseconds: how long what is of no more use by itself is kept for asking whether it still holds. */
+  readonly retain: number
+  readonly timeout: Duration.Input
+  /** Whether whole answers without an entity tag are given one. */
+  readonly makesTags: boolean
+  /** Labels by which `invalidateTag` finds a response. */
+  readonly tags: (request: HttpPolicy.Request, response: HttpPolicy.Response) => ReadonlyArray<string>
+}
+
+const YEAR = 31_536_000_000
+
+// ----- what a load gives
+
+interface Kept {
+  readonly _tag: "Kept"
+  readonly stored: HttpPolicy.Stored
+  readonly body: Uint8Array
+  /** Whose load it was, and when it began. */
+  readonly id: symbol
+  readonly began: number
+  readonly wishes: Swr.Keep
+  readonly status: number
+}
+
+/** An answer for the reader who asked, and for nobody else. */
+interface Live<L> {
+  readonly _tag: "Live"
+  readonly response: L
+  readonly status: number
+  readonly id: symbol
+}
+
+/** The origin failed: with a response, or with none. */
+class Failed extends Data.TaggedError("Failed")<{
+  readonly id: symbol
+  readonly kind: number | "unreachable"
+  /** What it answered, where that is for everybody who waits. */
+  readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
+  readonly error: { readonly value: unknown } | undefined
+}> {}
+
+/** One request that wants an answer. Its key tells what it asks for. */
+class Asked<L> {
+  readonly id = Symbol("request")
+  /** Somebody waits for the answer. */
+  waits = true
+  readonly key: ReadonlyArray<string>
+  readonly target: HttpPolicy.Target
+  readonly uri: string
+  readonly request: HttpPolicy.Request
+  readonly forward: Forward<L, unknown>
+  readonly labels: () => ReadonlyArray<string>
+
+  constructor(
+    target: HttpPolicy.Target,
+    fields: ReadonlyArray<string>,
+    request: HttpPolicy.Request,
+    forward: Forward<L, unknown>,
+    labels: () => ReadonlyArray<string> = () => []
+  ) {
+    this.target = target
+    this.uri = HttpPolicy.url(target)
+    this.key = [...target, JSON.stringify(HttpPolicy.variant(fields, request.headers))]
+    this.request = request.method === "GET" ? request : { ...request, method: "GET" }
+    this.forward = forward
+    this.labels = labels
+  }
+
+  /** The same key, without the reader it came from. */
+  bare(fields: ReadonlyArray<string>): Asked<never> {
+    const headers = Object.fromEntries(fields.map((field) => [field, this.request.headers[field]]))
+    return new Asked(this.target, fields, { method: "GET", url: this.uri, headers }, () => Effect.never)
+  }
+}
+
+/** What is known of a URI: by which fields its answers vary, and which variants there are, the oldest first. */
+interface Page {
+  readonly fields: ReadonlyArray<string>
+  readonly variants: Map<string, Asked<never>>
+}
+
+const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
+
+/** A cache that stands between who asks and who answers. */
+export interface Exchange<L> {
+  /** Answers from what is kept, or asks the origin. Fails only where the origin does and nothing may stand in. */
+  readonly answer: <E>(
+    request: HttpPolicy.Request,
+    forward: Forward<L, E>,
+    labels?: () => ReadonlyArray<string>
+  ) => Effect.Effect<L, E>
+  readonly invalidate: (url: string) => Effect.Effect<void>
+  readonly invalidateTag: (tag: string) => Effect.Effect<void>
+  readonly clear: Effect.Effect<void>
+  readonly stats: Effect.Effect<Swr.Stats>
+}
+
+/** An exchange on the caches of the layer. */
+export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exchange<L>, never, Swr.Cache> =>
+  Effect.gen(function*() {
+    const { rules } = options
+    const pages = new Map<string, Page>()
+    const failures = new WeakMap<HttpPolicy.Stored, Failed>()
+    // Counts what was invalidated, so that no answer from before is kept past it under a key it was not asked by.
+    let generation = 0
+    // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
+    let order = 0
+
+    const fieldsOf = (uri: string) => pages.get(uri)?.fields ?? []
+
+    const drop = (asked: Asked<L>): Effect.Effect<void> => Effect.ignore(cache.invalidate(asked))
+
+    /** Notes by what a URI varies; the oldest of too many variants is dropped. */
+    const note = (asked: Asked<L>, fields: ReadonlyArray<string>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const known = pages.get(asked.uri)
+        const page = known !== undefined && known.fields.join() === fields.join()
+          ? known
+          : { fields, variants: new Map() }
+        pages.delete(asked.uri)
+        const name = asked.key.join("\0")
+        page.variants.delete(name)
+        if (fields.length > 0) page.variants.set(name, asked.bare(fields))
+        if (fields.length > 0 || known !== undefined) pages.set(asked.uri, page)
+        for (const uri of pages.keys()) {
+          if (pages.size <= options.capacity) break
+          pages.delete(uri)
+        }
+        const [oldest] = page.variants
+        if (oldest === undefined || page.variants.size <= options.variants) return Effect.void
+        page.variants.delete(oldest[0])
+        return drop(oldest[1])
+      })
+
+    /** Gives a body whole, or what has been read and the rest of it, where it is longer than what is kept. */
+    const read = (
+      response: L,
+      limit: number
+    ): Effect.Effect<Uint8Array | Stream.Stream<Uint8Array, unknown>, unknown> =>
+      Effect.suspend(() => {
+        const body = medium.body(response)
+        if (body instanceof Uint8Array) return Effect.succeed(body)
+        return Effect.contextWith((context: Context.Context<never>) => {
+          const reader = Stream.toReadableStreamWith(body, context).getReader()
+          const chunks: Array<Uint8Array> = []
+          let size = 0
+          const next = Effect.tryPromise({ try: () => reader.read(), catch: (error) => error })
+          const more: Effect.Effect<Uint8Array | Stream.Stream<Uint8Array, unknown>, unknown> = Effect.flatMap(
+            next,
+            ({ done, value }) => {
+              if (done) return Effect.succeed(joined(chunks, size))
+              chunks.push(value)
+              size += value.length
+              return size > limit ? Effect.succeed(continued(chunks, reader)) : more
+            }
+          )
+          return Effect.onInterrupt(more, () => Effect.promise(() => reader.cancel().catch(() => {})))
+        })
+      })
+
+    const lookup = (
+      asked: Asked<L>,
+      previous: Option.Option<Swr.Previous<Kept | Live<L>>>
+    ): Effect.Effect<Kept | Live<L>, Failed> => {
+      const known = Option.isSome(previous) && previous.value.value._tag === "Kept" ? previous.value.value : undefined
+      return load(asked, known, known !== undefined)
+    }
+
+    const load = Effect.fnUntraced(function*(
+      asked: Asked<L>,
+      known: Kept | undefined,
+      isConditional: boolean
+    ): Effect.fn.Return<Kept | Live<L>, Failed> {
+      const { id, request } = asked
+      const before = generation
+      const began = ++order
+      const fail = (failed: Pick<Failed, "kind" | "reply" | "error">) => {
+        const failure = new Failed({ id, kind: failed.kind, reply: failed.reply, error: failed.error })
+        if (known !== undefined) failures.set(known.stored, failure)
+        return failure
+      }
+      const unanswered = (error: unknown) =>
+        fail({ kind: medium.kind(error), reply: undefined, error: { value: error } })
+      const cut = (response: L) => (error: unknown) =>
+        Effect.andThen(
+          medium.release(response),
+          fail({ kind: "unreachable", reply: undefined, error: { value: error } })
+        )
+      const requestedAt = yield* wall
+      const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known.stored] : [], rules)
+      const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
+      const times = { requestedAt, receivedAt: yield* wall }
+      const head = medium.head(response)
+      const live = (response: L): Live<L> => ({ _tag: "Live", response, status: head.status, id })
+      const discard = Effect.suspend(() => {
+        const body = medium.body(response)
+        // Nobody is there to read it: one chunk, so that the connection is let go.
+        return body instanceof Uint8Array
+          ? Effect.void
+          : Effect.ignore(Effect.timeout(Stream.runHead(body), "1 second"))
+      })
+
+      if (head.status === 304 && isConditional && known !== undefined) {
+        yield* medium.release(response)
+        const renewed = HttpPolicy.update(request, known.stored, head, times, rules)
+        if (renewed === undefined) return yield* load(asked, known, false)
+        const refused = HttpPolicy.refusal(request, renewed, times, rules)
+        return yield* keep(asked, renewed, known.body, 304, refused !== undefined, { began, before })
+      }
+
+      const why = HttpPolicy.refusal(request, head, times, rules)
+      const isOutage = HttpPolicy.isOutage(head.status)
+      const isForAll = why === undefined || why === "implicit" || why === "useless"
+      if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
+        const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
+        yield* medium.release(response)
+        const reply = body instanceof Uint8Array && isForAll ? { head, body } : undefined
+        return yield* fail({ kind: head.status, reply, error: undefined })
+      }
+      const announced = Number(head.headers["content-length"] ?? 0)
+      if (why !== undefined || announced > rules.maxBody) {
+        if (!asked.waits) yield* discard
+        return live(response)
+      }
+      const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
+      if (!(body instanceof Uint8Array)) {
+        const end = Stream.ensuring(body, medium.release(response))
+        return live(medium.make(request, head, end))
+      }
+      yield* medium.release(response)
+      const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
+      const whole = { status: head.status, headers, length: body.length }
+      if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) return live(medium.make(request, head, body))
+      return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), body, head.status, false, {
+        began,
+        before
+      })
+    })
+
+    const keep = Effect.fnUntraced(function*(
+      asked: Asked<L>,
+      stored: HttpPolicy.Stored,
+      body: Uint8Array,
+      status: number,
+      isLast: boolean,
+      { began, before }: { readonly began: number; readonly before: number }
+    ) {
+      const windows = HttpPolicy.windows(stored, yield* wall)
+      const conditions = HttpPolicy.conditions([stored])
+      const wishes: Swr.Wishes = {
+        ...windows,
+        // Kept for longer than it may be used: to ask whether it still holds, and for requests that allow more.
+        staleIfError: Math.max(
+          windows.staleIfError,
+          rules.staleOnDisconnect,
+          Object.keys(conditions).length > 0 ? options.retain : 0
+        ),
+        tags: [asked.uri, ...asked.labels(), ...options.tags(asked.request, stored)]
+      }
+      const kept = (wishes: Swr.Keep): Kept => ({ _tag: "Kept", stored, body, id: asked.id, began, status, wishes })
+      if (isLast) return kept("pass")
+      const fields = stored.variant.map(([field]) => field)
+      if (fields.join() === fieldsOf(asked.uri).join()) {
+        yield* note(asked, fields)
+        return kept(wishes)
+      }
+      // It varies by something else than was known when it was asked for: its key is another one.
+      const right = new Asked(asked.target, fields, asked.request, asked.forward, asked.labels)
+      yield* note(right, fields)
+      if (generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+      return kept("share")
+    })
+
+    const cache = yield* Swr.make({
+      name: options.name,
+      lookup,
+      key: (asked: Asked<L>) => asked.key,
+      keep: (value: Kept | Live<L>) => value._tag === "Kept" ? value.wishes : "pass",
+      weight: {
+        of: (value: Kept | Live<L>) => value._tag === "Kept" ? value.body.length + 512 : 1,
+        max: options.maxBytes
+      },
+      capacity: options.capacity,
+      hardTimeout: options.timeout,
+      freshFor: YEAR,
+      maxAge: YEAR,
+      staleIfError: YEAR
+    })
+
+    // ----- answers
+
+    const told = (handling: HttpAnswer.Handling, before: string | undefined, found: HttpAnswer.Found) => ({
+      "cache-status": HttpAnswer.cacheStatus(before, options.name, handling),
+      "x-cache": found
+    })
+
+    const unavailable = (request: HttpPolicy.Request): L =>
+      medium.make(request, { status: 504, headers: { "cache-control": "no-store" } }, new Uint8Array())
+
+    /** Gives what is kept: as 304, in parts, or whole. */
+    const give = (
+      request: HttpPolicy.Request,
+      { body, stored }: Kept,
+      age: number,
+      handling: HttpAnswer.Handling,
+      found: HttpAnswer.Found
+    ): L => {
+      const given = HttpAnswer.given(stored, age)
+      const before = given["cache-status"]
+      const headers: Headers.Headers = {
+        ...given,
+        ...told(handling, typeof before === "string" ? before : before?.join(", "), found)
+      }
+      if (HttpAnswer.isNotModified(request, stored)) {
+        return medium.make(request, { status: 304, headers: HttpAnswer.notModified(headers) }, new Uint8Array())
+      }
+      const ranges = HttpAnswer.ranges(request, stored)
+      if (ranges._tag === "Unsatisfiable") {
+        return medium.make(
+          request,
+          { status: 416, headers: HttpAnswer.unsatisfiable({ ...stored, headers }) },
+          new Uint8Array()
+        )
+      }
+      if (ranges._tag === "Parts") {
+        const boundary = `${options.name}-${stored.length.toString(36)}-${stored.freshness.receivedAt.toString(36)}`
+        const partial = HttpAnswer.partial({ headers, length: body.length }, ranges.parts, boundary)
+        const pieces = partial.pieces.map((piece) =>
+          typeof piece === "string" ? encoder.encode(piece) : body.subarray(piece.start, piece.end)
+        )
+        const bytes = joined(pieces, pieces.reduce((sum, { length }) => sum + length, 0))
+        return medium.make(request, { status: 206, headers: partial.headers }, bytes)
+      }
+      const length = stored.status === 204 ? {} : { "content-length": String(body.length) }
+      return medium.make(request, { status: stored.status, headers: { ...headers, ...length } }, body)
+    }
+
+    // The time by the clock that ages are counted with, so that no step of the wall clock makes anything younger.
+    const timeOf = ({ stored: { freshness } }: Kept, age: Duration.Duration): number =>
+      freshness.receivedAt + Duration.toMillis(age) - freshness.age
+
+    const pass = <E>(
+      request: HttpPolicy.Request,
+      forward: Forward<L, E>,
+      handling: "bypass" | "method" | "request" | "uri-miss"
+    ): Effect.Effect<L, E> =>
+      Effect.flatMap(forward(undefined), (response) => {
+        const head = medium.head(response)
+        const before = head.headers["cache-status"]
+        const answer = medium.tell(
+          response,
+          told(
+            { forward: handling, forwardStatus: head.status },
+            typeof before === "string" ? before : before?.join(", "),
+            "MISS"
+          )
+        )
+        const outdated = HttpPolicy.invalidated(request, head, options.scheme)
+        return outdated.length === 0
+          ? Effect.succeed(answer)
+          : Effect.as(
+            Effect.forEach(outdated, (target) => invalidate(HttpPolicy.url(target)), { discard: true }),
+            answer
+          )
+      })
+
+    const isPersonal = (request: HttpPolicy.Request): boolean =>
+      rules.shared && (request.headers["authorization"] !== undefined ||
+        (!options.ignoreCookies && request.headers["cookie"] !== undefined))
+
+    const answer = <E>(
+      request: HttpPolicy.Request,
+      forward: Forward<L, E>,
+      labels: () => ReadonlyArray<string> = () => []
+    ): Effect.Effect<L, E> =>
+      Effect.suspend(() => {
+        if (request.method !== "GET" && request.method !== "HEAD") return pass(request, forward, "method")
+        const target = HttpPolicy.target(request, options.scheme)
+        // A body of a GET is nobody's business (section 2: "fat GET").
+        const length = request.headers["content-length"]
+        const isFat = request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")
+        return target === undefined || isFat || isPersonal(request)
+          ? pass(request, forward, "bypass")
+          : attempt(request, forward, target, { arrived: ++order, force: false, left: 3, labels })
+      })
+
+    /** Looks, judges, and does what was judged; again where in the meantime something else came to be known. */
+    const attempt = <E>(
+      request: HttpPolicy.Request,
+      forward: Forward<L, E>,
+      target: HttpPolicy.Target,
+      turn: {
+        readonly arrived: number
+        readonly force: boolean
+        readonly left: number
+        readonly labels: () => ReadonlyArray<string>
+      }
+    ): Effect.Effect<L, E> =>
+      Effect.suspend(() => {
+        const { arrived, force, labels, left } = turn
+        if (left === 0) return pass(request, forward, "bypass")
+        const uri = HttpPolicy.url(target)
+        const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
+        const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
+        return Effect.flatMap(cache.peek(asked), (found) => {
+          const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
+          const now = known === undefined || Option.isNone(found) ? 0 : timeOf(known, found.value.age)
+          const decision = HttpPolicy.evaluate(request, known?.stored, now, rules)
+          if (decision._tag === "Unavailable") return Effect.succeed(unavailable(request))
+          if (decision._tag === "Bypass") return pass(request, forward, decision.forward)
+          if (decision._tag === "Stale" && !decision.refresh && known !== undefined) {
+            return Effect.succeed(give(request, known, decision.age, { hit: true, left: decision.left }, "STALE"))
+          }
+          if (decision._tag === "Validate" && known === undefined && !HttpPolicy.isShareable(request, rules)) {
+            return pass(request, forward, "uri-miss")
+          }
+          const why = decision._tag === "Validate" ? decision.forward : "stale"
+          const loads = force || (decision._tag === "Validate" && decision.forward === "request")
+          const failed = (
+            failure: Failed | Swr.LoadTimeout,
+            stored: Kept | undefined,
+            now: number
+          ): Effect.Effect<L, E> => {
+            const kind = failure._tag === "Failed" ? failure.kind : "unreachable"
+            const what = HttpPolicy.onFailure(request, stored?.stored, kind, now, rules)
+            if (what === "stale" && stored !== undefined) {
+              const age = HttpPolicy.age(stored.stored.freshness, now)
+              return Effect.succeed(
+                give(request, stored, age, { hit: true, left: stored.stored.freshness.lifetime - age }, "STALE")
+              )
+            }
+            if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
+            if (failure.error !== undefined) {
+              // What `forward` failed with; readers who share a load share its failure.
+              return Effect.fail(failure.error.value as E)
+            }
+            if (failure.reply === undefined) return pass(request, forward, "bypass")
+            const { body, head } = failure.reply
+            const handling = { forward: why, forwardStatus: head.status, collapsed: failure.id !== asked.id }
+            return Effect.succeed(
+              medium.make(
+                request,
+                { ...head, headers: { ...head.headers, ...told(handling, undefined, "MISS") } },
+                body
+              )
+            )
+          }
+          const window = known === undefined ? 0 : Math.max(
+            HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
+            HttpPolicy.tolerance(request, known.stored, 503, rules)
+          )
+          const reading = loads
+            ? cache.revalidate(asked)
+            : decision._tag === "Validate"
+            ? cache.read(asked, { staleIfError: window })
+            : cache.read(asked)
+          return Effect.matchEffect(Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)), {
+            onFailure: (failure) => failed(failure, known, now),
+            onSuccess: (answer): Effect.Effect<L, E> => {
+              const { value } = answer
+              if (value._tag === "Live") {
+                const told0 = told({ forward: why, forwardStatus: value.status }, undefined, "MISS")
+                return Effect.succeed(medium.tell(value.response, told0))
+              }
+              const now = timeOf(value, answer.age)
+              const { freshness } = value.stored
+              const age = HttpPolicy.age(freshness, now)
+              const isMine = value.id === asked.id
+              const hasFallen = answer.status === "expired" && Option.isSome(answer.reason)
+              const went = {
+                forward: why,
+                forwardStatus: value.status,
+                stored: typeof value.wishes === "object",
+                ...isMine ? {} : { collapsed: true }
+              }
+              if (isMine && answer.source === "lookup") {
+                return Effect.succeed(give(request, value, age, went, "MISS"))
+              }
+              if (HttpPolicy.select([value.stored], request.headers) === undefined) return again()
+              if (hasFallen) {
+                const failure = failures.get(value.stored) ??
+                  new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined })
+                return failed(failure, value, now)
+              }
+              if (answer.source === "lookup" && value.began > arrived) {
+                return Effect.succeed(give(request, value, age, went, "MISS"))
+              }
+              const judged = HttpPolicy.evaluate(request, value.stored, now, rules)
+              switch (judged._tag) {
+                case "Fresh":
+                  return Effect.succeed(
+                    answer.source === "lookup"
+                      ? give(request, value, age, went, "MISS")
+                      : give(request, value, age, { hit: true, left: judged.left }, "HIT")
+                  )
+                case "Stale":
+                  return Effect.succeed(give(request, value, age, { hit: true, left: judged.left }, "STALE"))
+                case "Unavailable":
+                  return Effect.succeed(unavailable(request))
+                default:
+                  // What another one's load gave may not be used without asking: ask, all who wait together.
+                  return again(judged._tag === "Validate" && judged.forward === "request")
+              }
+            }
+          })
+        })
+      })
+
+    const changed = <A>(effect: Effect.Effect<A, unknown>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        generation++
+        return Effect.ignore(effect)
+      })
+    const invalidate = (url: string) => changed(cache.invalidateTag(url))
+
+    return {
+      answer,
+      invalidate,
+      invalidateTag: (tag: string) => changed(cache.invalidateTag(tag)),
+      clear: changed(cache.clear),
+      stats: cache.stats
+    }
+  })
+
+const encoder = new TextEncoder()
+
+// Says of two bodies whether they are the same, and of a body nothing: two sums of its bytes, mixed.
+const tagged = (head: HttpPolicy.Response, body: Uint8Array): Headers.Headers => {
+  if (head.status !== 200 || head.headers["etag"] !== undefined) return {}
+  let [one, two] = [0xdeadbeef, 0x41c6ce57]
+  for (const byte of body) {
+    one = Math.imul(one ^ byte, 2_654_435_761)
+    two = Math.imul(two ^ byte, 1_597_334_677)
+  }
+  one = Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(two ^ (two >>> 13), 3_266_489_909)
+  two = Math.imul(two ^ (two >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909)
+  return { etag: `W/"${body.length.toString(36)}-${(one >>> 0).toString(36)}${(two >>> 0).toString(36)}"` }
+}
+
+const joined = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  const [first] = chunks
+  if (chunks.length === 1 && first !== undefined) return first
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+// What was read, and then the rest, which is let go when who reads it leaves.
+const continued = (
+  chunks: ReadonlyArray<Uint8Array>,
+  reader: ReadableStreamDefaultReader<Uint8Array>
+): Stream.Stream<Uint8Array, unknown> => {
+  const rest = new ReadableStream<Uint8Array>({
+    pull: (controller) =>
+      reader.read().then(({ done, value }) => done ? controller.close() : controller.enqueue(value)),
+    cancel: () => reader.cancel()
+  })
+  return Stream.concat(
+    Stream.fromIterable(chunks),
+    Stream.fromReadableStream({ evaluate: () => rest, onError: (error) => error })
+  )
+}
+
+// A client that decodes bodies leaves the fields of the encoded one.
+const fitting = (headers: Headers.Headers, length: number): Headers.Headers => {
+  if (headers["content-encoding"] === undefined || headers["content-length"] === String(length)) return headers
+  if (headers["content-length"] === undefined) return headers
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => name !== "content-encoding" && name !== "content-length")
+  )
+}

@@ -1,0 +1,525 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+import * as HttpCache from "effect-swr/HttpCache"
+import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import { settle, within } from "./Origin.ts"
+
+type Headers = Readonly<Record<string, string>>
+
+/** An origin that answers as the test says, and remembers what it was asked. */
+const origin = (
+  answer: (n: number, request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response, unknown> | Response
+) => {
+  const asked: Array<HttpClientRequest.HttpClientRequest> = []
+  const client = HttpClient.make((request) =>
+    Effect.suspend(() => {
+      const answered = answer(asked.push(request), request)
+      return Effect.mapBoth(Effect.isEffect(answered) ? answered : Effect.succeed(answered), {
+        onFailure: (cause) =>
+          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }),
+        onSuccess: (response) => HttpClientResponse.fromWeb(request, response)
+      })
+    })
+  )
+  return { asked, client }
+}
+
+const page = (body: string, control: string, headers: Headers = {}, status = 200) =>
+  new Response(body, { status, headers: { "cache-control": control, ...headers } })
+
+const read = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.map(response.text, (text) => [response.headers["x-cache"], text] as const)
+
+const url = "http://h.test/a"
+
+/** A reader of one URL. */
+const reader = ({ client }: HttpCache.Cached) => (headers: Headers = {}) =>
+  Effect.flatMap(client.get(url, { headers }), read)
+
+const numbered = (control: string, headers: Headers = {}) => origin((n) => page(`v${n}`, control, headers))
+
+describe("the client", () => {
+  it.effect("keeps what it may: miss, hit, stale with one refresh, miss", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered("max-age=10, stale-while-revalidate=10")
+      const get = reader(yield* HttpCache.make(client))
+      assert.deepStrictEqual(yield* get(), ["MISS", "v1"])
+      yield* TestClock.adjust("9999 millis")
+      assert.deepStrictEqual(yield* get(), ["HIT", "v1"])
+      yield* TestClock.adjust("1 millis")
+      const all = yield* Effect.all(Array.from({ length: 50 }, () => get()), { concurrency: "unbounded" })
+      assert.deepStrictEqual(all, Array.from({ length: 50 }, () => ["STALE", "v1"] as const))
+      yield* settle
+      assert.strictEqual(asked.length, 2)
+      assert.deepStrictEqual(yield* get(), ["HIT", "v2"])
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
+    }).pipe(within()))
+
+  it.effect("RFC 9111 5.1, RFC 9211: says how old an answer is and where it came from", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(
+        numbered("max-age=10, stale-while-revalidate=10", { age: "3", "cache-status": "cdn; hit" }).client
+      )
+      const told = Effect.map(client.get(url), ({ headers }) => [headers["age"], headers["cache-status"]])
+      assert.deepStrictEqual(yield* told, ["3", "cdn; hit, http; fwd=uri-miss; fwd-status=200; stored"])
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* told, ["5", "cdn; hit, http; hit; ttl=5"])
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(yield* told, ["11", "cdn; hit, http; hit; ttl=-1"])
+    }).pipe(within()))
+
+  it.effect("1.9: 50 concurrent misses are one request", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n) => Effect.as(Deferred.await(gate), page(`v${n}`, "max-age=10")))
+      const get = reader(yield* HttpCache.make(client))
+      const all = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 50 }, () => get()), { concurrency: "unbounded" })
+      )
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(all)).map(([, text]) => text), Array.from({ length: 50 }, () => "v1"))
+      assert.strictEqual(asked.length, 1)
+    }).pipe(within()))
+
+  for (const control of ["private, max-age=60", "no-store", "max-age=60, private=\""]) {
+    it.effect(`I22: 20 concurrent \`${control}\` are 20 answers, side by side, none kept`, () =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const { asked, client } = origin((n) =>
+          Effect.as(n === 1 ? settle : Deferred.await(gate), page(`v${n}`, control))
+        )
+        const get = reader(yield* HttpCache.make(client))
+        const all = yield* Effect.forkChild(
+          Effect.all(Array.from({ length: 20 }, () => get()), { concurrency: "unbounded" })
+        )
+        yield* settle
+        yield* settle
+        assert.strictEqual(asked.length, 20, "all others are on their way before any of them was answered")
+        yield* Deferred.succeed(gate, undefined)
+        const texts = (yield* Fiber.join(all)).map(([, text]) => text)
+        assert.strictEqual(new Set(texts).size, 20)
+        assert.deepStrictEqual(yield* get(), ["MISS", "v21"])
+      }).pipe(within()))
+  }
+
+  it.effect("1.9: 50 concurrent misses on a failing origin are one request, its answer shared", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n) =>
+        Effect.as(Deferred.await(gate), new Response(`sick ${n}`, { status: 503 }))
+      )
+      const { client: cached } = yield* HttpCache.make(client)
+      const get = Effect.flatMap(cached.get(url), ({ status, text }) => Effect.map(text, (text) => `${status} ${text}`))
+      const all = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 50 }, () => get), { concurrency: "unbounded" })
+      )
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(new Set(yield* Fiber.join(all)), new Set(["503 sick 1"]))
+      assert.strictEqual(asked.length, 1)
+      assert.strictEqual(yield* get, "503 sick 2", "and not kept")
+    }).pipe(within()))
+
+  it.effect("1.5: an answer that must be asked for first is given only to who asked before it was", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n) =>
+        Effect.as(Deferred.await(gate), page(`v${n}`, "no-cache", { etag: "\"a\"" }))
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const all = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 20 }, () => get()), { concurrency: "unbounded" })
+      )
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      const texts = (yield* Fiber.join(all)).map(([, text]) => text)
+      assert.deepStrictEqual(texts, ["v1", ...Array.from({ length: 19 }, () => "v2")])
+      assert.strictEqual(asked.length, 2, "those who joined share one that began after they asked")
+    }).pipe(within()))
+})
+
+describe("asking again", () => {
+  it.effect("RFC 9111 4.3: with the validators of what is kept; a 304 renews it", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n, { headers }) =>
+        headers["if-none-match"] === "\"a\""
+          ? new Response(null, {
+            status: 304,
+            headers: { "cache-control": "max-age=20", etag: "\"a\"", "x-n": `${n}` }
+          })
+          : page("v1", "max-age=10", { etag: "\"a\"", "x-n": `${n}` })
+      )
+      const cached = yield* HttpCache.make(client)
+      const get = reader(cached)
+      assert.deepStrictEqual(yield* get(), ["MISS", "v1"])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* get(), ["MISS", "v1"])
+      assert.strictEqual(asked[1]?.headers["if-none-match"], "\"a\"")
+      yield* TestClock.adjust("19 seconds")
+      const hit = yield* cached.client.get(url)
+      assert.containsSubset({ ...hit.headers }, {
+        "x-cache": "HIT",
+        "x-n": "2",
+        "cache-control": "max-age=20",
+        age: "19"
+      })
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+
+  it.effect("1.7: a 304 of another tag is asked again, without conditions", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n, { headers }) =>
+        headers["if-none-match"] !== undefined
+          ? new Response(null, { status: 304, headers: { etag: "\"b\"" } })
+          : page(`v${n}`, "max-age=10", { etag: "\"a\"" })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
+      assert.strictEqual(asked.length, 3)
+    }).pipe(within()))
+
+  it.effect("1.7: a 304 that takes its leave back is answered, and what was kept is dropped", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n, { headers }) =>
+        headers["if-none-match"] !== undefined
+          ? new Response(null, { status: 304, headers: { "cache-control": "no-store" } })
+          : page(`v${n}`, "max-age=10", { etag: "\"a\"" })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* get(), ["MISS", "v1"])
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
+      assert.isUndefined(asked[2]?.headers["if-none-match"])
+    }).pipe(within()))
+
+  it.effect("1.5: the reader's own conditions and ranges are answered from what is kept", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered("max-age=10", { etag: "\"a\"", "content-type": "text/plain" })
+      const { client: cached } = yield* HttpCache.make(client)
+      yield* cached.get(url)
+      const get = (headers: Headers) =>
+        Effect.flatMap(cached.get(url, { headers }), ({ headers, status, text }) =>
+          Effect.map(text, (text) => [status, text, headers["content-range"], headers["x-cache"]]))
+      assert.deepStrictEqual(yield* get({ "if-none-match": "\"a\"" }), [304, "", undefined, "HIT"])
+      assert.deepStrictEqual(yield* get({ range: "bytes=1-" }), [206, "1", "bytes 1-1/2", "HIT"])
+      assert.deepStrictEqual(yield* get({ range: "bytes=2-" }), [416, "", "bytes */2", "HIT"])
+      const head = yield* cached.head(url)
+      assert.deepStrictEqual([head.status, yield* head.text, head.headers["content-length"]], [200, "", "2"])
+      assert.strictEqual(asked.length, 1)
+    }).pipe(within()))
+
+  it.effect("1.5: on a miss they go to the origin, and nothing is kept of the answer", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered("max-age=10")
+      const get = reader(yield* HttpCache.make(client))
+      assert.deepStrictEqual(yield* get({ range: "bytes=0-0" }), ["MISS", "v1"])
+      assert.strictEqual(asked[0]?.headers["range"], "bytes=0-0")
+      assert.deepStrictEqual(yield* get({ "if-none-match": "\"x\"" }), ["MISS", "v2"])
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "v3"])
+    }).pipe(within()))
+
+  it.effect("1.5: what requests say: no-cache, no-store, only-if-cached, max-stale", () =>
+    Effect.gen(function*() {
+      const { client } = numbered("max-age=10")
+      const cached = yield* HttpCache.make(client)
+      const get = reader(cached)
+      const say = (control: string) => get({ "cache-control": control })
+      assert.strictEqual(
+        (yield* cached.client.get(url, { headers: { "cache-control": "only-if-cached" } })).status,
+        504
+      )
+      assert.deepStrictEqual(yield* say("no-store"), ["MISS", "v1"])
+      assert.deepStrictEqual(yield* get(), ["MISS", "v2"])
+      assert.deepStrictEqual(yield* say("no-store"), ["MISS", "v3"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "v2"])
+      assert.deepStrictEqual(yield* say("no-cache"), ["MISS", "v4"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "v4"])
+      assert.deepStrictEqual(yield* say("only-if-cached"), ["HIT", "v4"])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(
+        yield* say("max-stale=60"),
+        ["MISS", "v5"],
+        "past its end nothing is kept without validators"
+      )
+    }).pipe(within()))
+})
+
+describe("1.6: an origin that fails", () => {
+  const sick = "max-age=10, stale-while-revalidate=10, stale-if-error=60"
+
+  it.effect("RFC 5861: stale for everyone inside the window, few requests, and the good answer stays", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n) => n === 1 ? page("v1", sick) : new Response("sick", { status: 503 }))
+      const get = reader(yield* HttpCache.make(client))
+      const all = Effect.all(Array.from({ length: 50 }, () => get()), { concurrency: "unbounded" })
+      yield* get()
+      for (const later of [15, 10, 20, 24]) {
+        yield* TestClock.adjust(`${later} seconds`)
+        for (const answer of yield* all) assert.deepStrictEqual(answer, ["STALE", "v1"])
+        yield* settle
+      }
+      assert.isAtMost(asked.length, 5)
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(new Set((yield* all).map(([, text]) => text)), new Set(["sick"]))
+    }).pipe(within()))
+
+  it.effect("RF-05: also when it can't be reached; a 404 is an answer and takes the old one's place", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1
+          ? page("v1", "max-age=10, stale-if-error=60")
+          : n === 2
+          ? Effect.fail("refused")
+          : new Response("gone", { status: 404 })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual((yield* get())[1], "gone")
+    }).pipe(within()))
+
+  it.effect("RF-10: 504 where what is kept had to be asked for first, and nobody answers", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1 ? page("v1", `${sick}, must-revalidate`, { etag: "\"a\"" }) : Effect.fail("refused")
+      )
+      const { client: cached } = yield* HttpCache.make(client)
+      const get = Effect.map(cached.get(url), ({ status }) => status)
+      assert.strictEqual(yield* get, 200)
+      yield* TestClock.adjust("15 seconds")
+      const all = yield* Effect.all(Array.from({ length: 20 }, () => get), { concurrency: "unbounded" })
+      assert.deepStrictEqual(new Set(all), new Set([504]))
+    }).pipe(within()))
+
+  it.effect("without stale-if-error the failure is the reader's, and the old answer stays for asking", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n) =>
+        n === 1
+          ? page("v1", "max-age=10", { etag: "\"a\"" })
+          : n === 2
+          ? Effect.fail("refused")
+          : n === 3
+          ? new Response("sick", { status: 500 })
+          : new Response(null, { status: 304 })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("15 seconds")
+      const error = yield* Effect.flip(get())
+      assert.instanceOf(error, HttpClientError.HttpClientError)
+      assert.strictEqual((yield* get())[1], "sick")
+      assert.deepStrictEqual(yield* get(), ["MISS", "v1"])
+      assert.strictEqual(asked[3]?.headers["if-none-match"], "\"a\"")
+    }).pipe(within()))
+
+  it.effect("RFC 9111 4.2.4: stale on disconnection, where an option says so, to its end", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) => n === 1 ? page("v1", "max-age=10") : Effect.fail("refused"))
+      const get = reader(yield* HttpCache.make(client, { staleOnDisconnect: "30 seconds" }))
+      yield* get()
+      yield* TestClock.adjust("39 seconds")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* TestClock.adjust("1 seconds")
+      assert.instanceOf(yield* Effect.flip(get()), HttpClientError.HttpClientError)
+    }).pipe(within()))
+
+  it.effect("an origin that does not answer in time: stale, or 504", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) => n === 1 ? page("v1", "max-age=10, stale-if-error=60") : Effect.never)
+      const { client: cached } = yield* HttpCache.make(client, { timeout: "5 seconds" })
+      const get = Effect.map(cached.get(url), ({ headers, status }) => [status, headers["x-cache"]])
+      yield* get
+      yield* TestClock.adjust("15 seconds")
+      const fiber = yield* Effect.forkChild(get)
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), [200, "STALE"])
+      const cold = yield* Effect.forkChild(cached.get("http://h.test/b"))
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(cold)).status, 504)
+    }).pipe(within()))
+})
+
+describe("who is asked for what", () => {
+  it.effect("1.3 RFC 9111 4.1: variants side by side", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n, { headers }) =>
+        page(`${headers["accept-language"]}${n}`, "max-age=10", { vary: "Accept-Language" })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const say = (language: string) => get({ "accept-language": language })
+      assert.deepStrictEqual(yield* say("en"), ["MISS", "en1"])
+      assert.deepStrictEqual(yield* say("fr"), ["MISS", "fr2"])
+      assert.deepStrictEqual(yield* say("en"), ["HIT", "en1"])
+      assert.deepStrictEqual(yield* say("fr"), ["HIT", "fr2"])
+      assert.strictEqual((yield* get())[0], "MISS")
+      assert.strictEqual(asked.length, 3)
+    }).pipe(within()))
+
+  it.effect("1.9: readers of different variants who wait for one request get their own", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((_, { headers }) =>
+        Effect.as(Deferred.await(gate), page(`${headers["x-user"]}`, "max-age=10", { vary: "x-user" }))
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const users = Array.from({ length: 30 }, (_, i) => `u${i % 3}`)
+      const all = yield* Effect.forkChild(
+        Effect.all(users.map((user) => get({ "x-user": user })), { concurrency: "unbounded" })
+      )
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(all)).map(([, text]) => text), users)
+      assert.strictEqual(asked.length, 3)
+    }).pipe(within()))
+
+  it.effect("section 2: a flood of variants stays within its bound", () =>
+    Effect.gen(function*() {
+      const { client } = origin((_, { headers }) => page(`${headers["x-a"]}`, "max-age=10", { vary: "x-a" }))
+      const cached = yield* HttpCache.make(client, { variants: 4 })
+      const get = reader(cached)
+      for (let i = 0; i < 50; i++) yield* get({ "x-a": `${i}` })
+      assert.isAtMost((yield* cached.stats).size, 4)
+      assert.deepStrictEqual(yield* get({ "x-a": "49" }), ["HIT", "49"])
+      assert.deepStrictEqual(yield* get({ "x-a": "0" }), ["MISS", "0"])
+    }).pipe(within()))
+
+  it.effect("I22: who says who he is is never given, and never gives, a shared answer", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n, { headers }) =>
+        page(`${headers["authorization"] ?? headers["cookie"] ?? "nobody"}${n}`, "public, max-age=10")
+      )
+      const get = reader(yield* HttpCache.make(client))
+      assert.deepStrictEqual(yield* get({ authorization: "ann" }), ["MISS", "ann1"])
+      assert.deepStrictEqual(yield* get({ cookie: "u=bob" }), ["MISS", "u=bob2"])
+      assert.deepStrictEqual(yield* get(), ["MISS", "nobody3"])
+      assert.deepStrictEqual(yield* get({ authorization: "ann" }), ["MISS", "ann4"])
+      assert.deepStrictEqual(yield* get({ cookie: "u=bob" }), ["MISS", "u=bob5"])
+    }).pipe(within()))
+
+  it.effect("I22: Set-Cookie is passed on to who asked, and not kept; unless an option says so", () =>
+    Effect.gen(function*() {
+      const answer = origin((n) => page(`v${n}`, "max-age=10", { "set-cookie": `n=${n}` }))
+      const told = (client: HttpClient.HttpClient) =>
+        Effect.map(client.get(url), ({ cookies }) => Object.values(cookies.cookies).map(({ value }) => value))
+      const { client } = yield* HttpCache.make(answer.client)
+      assert.deepStrictEqual([yield* told(client), yield* told(client)], [["1"], ["2"]])
+      const lenient = yield* HttpCache.make(answer.client, { name: "lenient", setCookie: true })
+      assert.deepStrictEqual([yield* told(lenient.client), yield* told(lenient.client)], [["3"], ["3"]])
+    }).pipe(within()))
+
+  it.effect("a private cache keeps what is its user's", () =>
+    Effect.gen(function*() {
+      const get = reader(yield* HttpCache.make(numbered("private, max-age=10").client, { shared: false }))
+      assert.deepStrictEqual(yield* get({ authorization: "ann" }), ["MISS", "v1"])
+      assert.deepStrictEqual(yield* get({ authorization: "ann" }), ["HIT", "v1"])
+    }).pipe(within()))
+
+  it.effect("1.8 RFC 9111 4.4: an unsafe request that went well voids what it named, also what is on its way", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { client } = origin((n, { method }) =>
+        method === "GET"
+          ? n === 1 ? page("v1", "max-age=99") : Effect.as(Deferred.await(gate), page(`v${n}`, "max-age=99"))
+          : new Response(null, { status: method === "POST" ? 204 : 500 })
+      )
+      const cached = yield* HttpCache.make(client)
+      const get = reader(cached)
+      yield* get()
+      yield* cached.client.put(url)
+      assert.deepStrictEqual(yield* get(), ["HIT", "v1"], "it failed")
+      yield* cached.client.post(url)
+      const fiber = yield* Effect.forkChild(get())
+      yield* settle
+      yield* cached.client.post(url)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["MISS", "v4"])
+      assert.deepStrictEqual(yield* get(), ["MISS", "v6"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "v6"])
+      yield* cached.invalidate(url)
+      assert.deepStrictEqual(yield* get(), ["MISS", "v7"])
+    }).pipe(within()))
+})
+
+describe("bodies", () => {
+  const large = (chunks: number) =>
+    Stream.toReadableStream(Stream.fromIterable(Array.from({ length: chunks }, () => new Uint8Array(1000).fill(65))))
+
+  it.effect("what is longer than the limit is passed through whole, and not kept", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin(() => new Response(large(10), { headers: { "cache-control": "max-age=10" } }))
+      const cached = yield* HttpCache.make(client, { maxBody: 4500 })
+      for (const n of [1, 2]) {
+        const [found, text] = yield* reader(cached)()
+        assert.deepStrictEqual([found, text.length, asked.length], ["MISS", 10_000, n])
+      }
+    }).pipe(within()))
+
+  it.effect("what is cut off is not kept", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n < 3
+          ? new Response(
+            Stream.toReadableStream(
+              n === 1
+                ? Stream.concat(Stream.succeed(new Uint8Array(3)), Stream.fail("cut"))
+                : Stream.succeed(new Uint8Array(3))
+            ),
+            { headers: { "cache-control": "max-age=10", "content-length": "4" } }
+          )
+          : page("good", "max-age=10")
+      )
+      const get = reader(yield* HttpCache.make(client))
+      assert.instanceOf(yield* Effect.flip(get()), Object)
+      assert.strictEqual((yield* get())[0], "MISS")
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(yield* get(), ["MISS", "good"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "good"])
+    }).pipe(within()))
+
+  it.effect("all bodies together stay within the bound", () =>
+    Effect.gen(function*() {
+      const { client } = origin(() => page("x".repeat(1000), "max-age=10"))
+      const cached = yield* HttpCache.make(client, { maxBytes: 20_000 })
+      for (let i = 0; i < 50; i++) yield* cached.client.get(`http://h.test/${i}`)
+      assert.isAtMost((yield* cached.stats).size, 13)
+    }).pipe(within()))
+})
+
+describe("leaving", () => {
+  it.effect("1.9: a leader that leaves fails nobody; a refresh outlives its reader", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n) =>
+        n === 2
+          ? page("v2", "max-age=10, stale-while-revalidate=10")
+          : Effect.as(Deferred.await(gate), page(`v${n}`, "max-age=10, stale-while-revalidate=10"))
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const leader = yield* Effect.forkChild(get())
+      yield* settle
+      const follower = yield* Effect.forkChild(get())
+      yield* settle
+      yield* Fiber.interrupt(leader)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(follower))[1], "v1")
+      yield* TestClock.adjust("10 seconds")
+      const stale = yield* Effect.forkChild(get())
+      assert.deepStrictEqual(yield* Fiber.join(stale), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual(yield* get(), ["HIT", "v2"])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+})

@@ -1,0 +1,395 @@
+import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Data, Deferred, Effect, Layer, Option, Stream } from "effect"
+import { Swr } from "effect-swr"
+import * as HttpCache from "effect-swr/HttpCache"
+import {
+  HttpClient,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse
+} from "effect/http"
+import { TestClock } from "effect/testing"
+import { createServer } from "node:http"
+import { settle } from "./Origin.ts"
+
+type Headers = Readonly<Record<string, string>>
+
+const sleepLive = (millis: number) => TestClock.withLive(Effect.sleep(millis))
+
+const serve = <R>(routes: Layer.Layer<never, never, R>, options?: HttpCache.Options & HttpCache.Route) =>
+  HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(HttpCache.layer(options)),
+    Layer.provide(Swr.layer()),
+    Layer.provideMerge(HttpServer.layerTestClient),
+    // Not fetch, which says more than it is told.
+    Layer.provide(NodeHttpClient.layerNodeHttp),
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0 }))
+  )
+
+const fetched = (path: string, headers: Headers = {}) =>
+  Effect.flatMap(HttpClient.get(path, { headers }), (response) =>
+    Effect.map(response.text, (text): Headers => ({
+      ...Object.fromEntries(Object.entries(response.headers)),
+      status: `${response.status}`,
+      text
+    })))
+const get = (path: string, headers: Headers = {}) =>
+  Effect.map(fetched(path, headers), (all) => [all["x-cache"], all["text"]] as const)
+
+/** A handler that counts its runs. */
+const counter = <E = never, R = never>(
+  answer: (n: number) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => {
+  const counts = { runs: 0 }
+  const handler = Effect.suspend(() => answer(++counts.runs))
+  return { counts, handler }
+}
+const numbered = (headers: Headers = {}) =>
+  counter((n) => Effect.succeed(HttpServerResponse.text(`v${n}`, { headers })))
+
+const swr = { freshFor: "10 seconds", maxAge: "20 seconds", staleIfError: "1 minute" } as const
+
+describe("a route says how long its responses are kept", () => {
+  const { handler } = numbered()
+  it.effect("EX-01, EX-03..EX-05: MISS, HIT, STALE and one refresh, MISS; Age; Cache-Control", () =>
+    Effect.gen(function*() {
+      const first = yield* fetched("/a")
+      assert.containsSubset(first, {
+        "x-cache": "MISS",
+        age: "0",
+        text: "v1",
+        "cache-control": "max-age=10, stale-while-revalidate=10, stale-if-error=60"
+      })
+      assert.match(first["etag"] ?? "", /^W\/".+"$/)
+      yield* TestClock.adjust("9 seconds")
+      assert.containsSubset(yield* fetched("/a"), { "x-cache": "HIT", age: "9", text: "v1" })
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v2"])
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v3"])
+    }).pipe(Effect.provide(serve(
+      HttpRouter.add("GET", "/a", handler).pipe(
+        Layer.provide(HttpCache.route(swr).layer)
+      )
+    ))))
+
+  const gate = Deferred.makeUnsafe<void>()
+  const slow = counter((n) => Effect.as(n === 1 ? Effect.void : Deferred.await(gate), HttpServerResponse.text(`v${n}`)))
+  it.effect("W-EX-1, W-EX-3: a handler that takes its time is run again behind the reader, once for all", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("10 seconds")
+      const all = yield* Effect.all(Array.from({ length: 50 }, () => get("/a")), { concurrency: "unbounded" })
+      for (const answer of all) assert.deepStrictEqual(answer, ["STALE", "v1"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v2"])
+      assert.strictEqual(slow.counts.runs, 2)
+    }).pipe(Effect.provide(serve(
+      HttpRouter.add("GET", "/a", slow.handler).pipe(
+        Layer.provide(HttpCache.route(swr).layer)
+      )
+    ))))
+
+  const failing = counter((n) =>
+    n === 1
+      ? Effect.succeed(HttpServerResponse.text("v1"))
+      : n === 2
+      ? Effect.die("bug")
+      : Effect.succeed(HttpServerResponse.text("sick", { status: 503 }))
+  )
+  it.effect("W-EX-4, RF-04: a handler that fails behind the reader harms nobody, and stale-if-error bridges it", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* TestClock.adjust("39 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* settle
+      yield* TestClock.adjust("1 seconds")
+      assert.containsSubset(yield* fetched("/a"), { status: "503", text: "sick" })
+      assert.isAtMost(failing.counts.runs, 5)
+    }).pipe(Effect.provide(serve(
+      HttpRouter.add("GET", "/a", failing.handler).pipe(
+        Layer.provide(HttpCache.route(swr).layer)
+      )
+    ))))
+
+  class Missing extends Data.TaggedError("Missing") implements HttpServerRespondable.Respondable {
+    [HttpServerRespondable.symbol]() {
+      return Effect.succeed(HttpServerResponse.text("missing", { status: 404 }))
+    }
+  }
+  const statuses = counter((n) =>
+    n === 1 ? Effect.succeed(HttpServerResponse.text("odd", { status: 404 })) : Effect.fail(new Missing())
+  )
+  it.effect("EX-06: only what went well is kept; an error that is a response is one", () =>
+    Effect.gen(function*() {
+      assert.containsSubset(yield* fetched("/a"), { status: "404", "x-cache": "MISS", text: "odd" })
+      assert.containsSubset(yield* fetched("/a"), { status: "404", "x-cache": "MISS", text: "missing" })
+      assert.strictEqual(statuses.counts.runs, 2)
+    }).pipe(Effect.provide(serve(
+      HttpRouter.add("GET", "/a", statuses.handler).pipe(
+        Layer.provide(HttpCache.route(swr).layer)
+      )
+    ))))
+
+  const own = numbered({ "cache-control": "private, no-store" })
+  it.effect("W-EX-9: what the handler says in Cache-Control counts before what the route says", () =>
+    Effect.gen(function*() {
+      assert.containsSubset(yield* fetched("/a"), {
+        "x-cache": "MISS",
+        "cache-control": "private, no-store",
+        text: "v1"
+      })
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v2"])
+    }).pipe(Effect.provide(serve(
+      HttpRouter.add("GET", "/a", own.handler).pipe(
+        Layer.provide(HttpCache.route(swr).layer)
+      )
+    ))))
+})
+
+const cachedRoute = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  route: HttpCache.Route = swr,
+  options?: HttpCache.Options & HttpCache.Route
+) => serve(HttpRouter.add("GET", "/a", handler).pipe(Layer.provide(HttpCache.route(route).layer)), options)
+
+describe("by headers", () => {
+  const own = numbered({ "cache-control": "max-age=5" })
+  it.effect("the handler's own Cache-Control decides, and where it says nothing nothing is kept", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v1"])
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v1"])
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v2"])
+    }).pipe(Effect.provide(cachedRoute(own.handler, {}))))
+
+  const silent = numbered({ "last-modified": "Sat, 21 Nov 2020 12:00:00 GMT" })
+  it.effect("nobody guesses a lifetime", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v2"])
+    }).pipe(Effect.provide(cachedRoute(silent.handler, {}))))
+})
+
+describe("what the key does not cover, the handler does not see", () => {
+  const echo = counter(() =>
+    Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ cookies, headers, method, remoteAddress, url }) =>
+        HttpServerResponse.text(
+          JSON.stringify([method, url, Object.keys(headers), cookies, Option.isSome(remoteAddress)])
+        )
+    )
+  )
+  it.effect("section 2: fields that are not in the key, the address, and the method of a HEAD", () =>
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      yield* client.head("/a?b=%2e", {
+        headers: {
+          "x-forwarded-host": "evil",
+          "x-forwarded-for": "1.2.3.4",
+          "x-original-url": "/b",
+          "x-http-method-override": "POST",
+          "accept-language": "en"
+        }
+      })
+      const [found, seen] = yield* get("/a?b=%2e", { "accept-language": "en", "x-forwarded-host": "evil" })
+      assert.strictEqual(found, "MISS")
+      assert.deepStrictEqual(JSON.parse(seen ?? ""), ["GET", "/a?b=%2e", ["accept-language", "host"], {}, false])
+    }).pipe(Effect.provide(cachedRoute(echo.handler, { ...swr, vary: ["Accept-Language"] }))))
+
+  const language = counter((n) =>
+    Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ headers }) => HttpServerResponse.text(`${headers["accept-language"]}${n}`, { headers: { vary: "origin" } })
+    )
+  )
+  it.effect("EX-14, W-EX-10: what it does see is in the key, exactly, and in Vary", () =>
+    Effect.gen(function*() {
+      const say = (language: string) => get("/a", { "accept-language": language })
+      assert.deepStrictEqual(yield* say("en"), ["MISS", "en1"])
+      assert.deepStrictEqual(yield* say("fr"), ["MISS", "fr2"])
+      assert.deepStrictEqual(yield* say("en"), ["HIT", "en1"])
+      assert.strictEqual((yield* fetched("/a", { "accept-language": "fr" }))["vary"], "origin, accept-language")
+    }).pipe(Effect.provide(cachedRoute(language.handler, { ...swr, vary: ["accept-language"] }))))
+
+  const whose = counter((n) =>
+    Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ headers }) => HttpServerResponse.text(`${headers["authorization"] ?? headers["cookie"] ?? "nobody"}${n}`)
+    )
+  )
+  it.effect("W-EX-9, I22: who says who he is is answered by the handler, and nobody else is given that", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* get("/a", { authorization: "ann" }), ["MISS", "ann1"])
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "nobody2"])
+      assert.deepStrictEqual(yield* get("/a", { cookie: "u=bob" }), ["MISS", "u=bob3"])
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "nobody2"])
+    }).pipe(Effect.provide(cachedRoute(whose.handler))))
+
+  const cookie = counter((n) =>
+    Effect.succeed(HttpServerResponse.setCookieUnsafe(HttpServerResponse.text(`v${n}`), "n", `${n}`))
+  )
+  it.effect("EX-08, I22: an answer that sets a cookie is its reader's", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* fetched("/a"))["set-cookie"], "n=1")
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v2"])
+    }).pipe(Effect.provide(cachedRoute(cookie.handler))))
+
+  const plain = numbered()
+  it.effect("section 2: paths that look alike are apart", () =>
+    Effect.gen(function*() {
+      const paths = ["/a", "/a?b", "/a?b=1&c=2", "/a?c=2&b=1", "/a?f[a]=1", "/a?f[b]=2", "/a?%62"]
+      for (const path of paths) assert.strictEqual((yield* get(path))[0], "MISS", path)
+      for (const path of paths) assert.strictEqual((yield* get(path))[0], "HIT", path)
+    }).pipe(Effect.provide(cachedRoute(plain.handler))))
+})
+
+describe("what is answered from the cache", () => {
+  const text = counter((n) => Effect.succeed(HttpServerResponse.text(`0123456789${n}`)))
+  it.effect("W-EX-15: 304, HEAD, ranges", () =>
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      const { etag = "" } = yield* fetched("/a")
+      const same = yield* fetched("/a", { "if-none-match": etag })
+      assert.containsSubset(same, { status: "304", "x-cache": "HIT", etag, text: "" })
+      const head = yield* client.head("/a")
+      assert.deepStrictEqual([head.status, head.headers["content-length"], head.headers["x-cache"]], [200, "11", "HIT"])
+      assert.containsSubset(yield* fetched("/a", { range: "bytes=2-3" }), {
+        status: "206",
+        text: "23",
+        "content-range": "bytes 2-3/11"
+      })
+      const many = yield* fetched("/a", { range: "bytes=0-0,-1" })
+      assert.match(many["content-type"] ?? "", /^multipart\/byteranges; boundary=/)
+      assert.strictEqual(many["content-length"], `${many["text"]?.length}`)
+      assert.containsSubset(yield* fetched("/a", { range: "bytes=20-" }), {
+        status: "416",
+        "content-range": "bytes */11"
+      })
+      assert.strictEqual(text.counts.runs, 1)
+    }).pipe(Effect.provide(cachedRoute(text.handler))))
+
+  const types = counter((n) =>
+    Effect.succeed(n === 1 ? HttpServerResponse.jsonUnsafe({ a: "é" }) : HttpServerResponse.empty({ status: 204 }))
+  )
+  it.effect("the type and the bytes are the handler's", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      assert.containsSubset(yield* fetched("/a"), {
+        "x-cache": "HIT",
+        "content-type": "application/json",
+        "content-length": "10",
+        text: "{\"a\":\"é\"}"
+      })
+      yield* get("/a?2")
+      assert.containsSubset(yield* fetched("/a?2"), { "x-cache": "HIT", status: "204", text: "" })
+    }).pipe(Effect.provide(cachedRoute(types.handler))))
+
+  let open = 0
+  const chunk = new Uint8Array(1000).fill(65)
+  const streamed = counter((n) =>
+    Effect.as(
+      Effect.acquireRelease(Effect.sync(() => open++), () => Effect.sync(() => open--)),
+      HttpServerResponse.stream(
+        Stream.fromIterable(Array.from({ length: n === 1 ? 3 : 10 }, () => chunk)).pipe(
+          // A body that is read after what it lives on is gone is cut.
+          Stream.mapEffect((chunk) => open > 0 ? Effect.succeed(chunk) : Effect.fail("closed"))
+        )
+      )
+    )
+  )
+  it.effect("EX-07: a streamed body is kept up to the limit; a longer one comes through, and lives as long as it needs", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* get("/a"))[1]?.length, 3000)
+      assert.strictEqual((yield* get("/a"))[0], "HIT")
+      for (let i = 0; i < 3; i++) {
+        const [found, text] = yield* get("/a?long")
+        assert.deepStrictEqual([found, text?.length], ["MISS", 10_000])
+      }
+      yield* settle
+      yield* sleepLive(20)
+      assert.strictEqual(open, 0)
+    }).pipe(Effect.provide(cachedRoute(streamed.handler, swr, { maxBody: 5000 }))))
+})
+
+describe("invalidation", () => {
+  const routes = (path: "/users" | "/users/:id" | "/users/:id/posts" | "/other") =>
+    HttpRouter.add("GET", path, Effect.sync(() => HttpServerResponse.text("v")))
+  const all = Layer.mergeAll(routes("/users"), routes("/users/:id"), routes("/users/:id/posts"), routes("/other"))
+  const paths = ["/users", "/users/1?q", "/users/2", "/users/1/posts", "/other"]
+  const found = Effect.forEach(paths, (path) => Effect.map(get(path), ([found]) => found))
+
+  it.effect("EX-19, EX-20, W-EX-12: by the pattern of a route and by a path: what is below goes too", () =>
+    Effect.gen(function*() {
+      const { clear, invalidateRoute } = yield* HttpCache.HttpCache
+      const after = (act: Effect.Effect<void>) => Effect.andThen(found, Effect.andThen(act, found))
+      assert.deepStrictEqual(yield* after(invalidateRoute("/users")), ["MISS", "MISS", "MISS", "MISS", "HIT"])
+      assert.deepStrictEqual(yield* after(invalidateRoute("/users/:id")), ["HIT", "MISS", "MISS", "MISS", "HIT"])
+      assert.deepStrictEqual(yield* after(invalidateRoute("/users/1")), ["HIT", "MISS", "HIT", "MISS", "HIT"])
+      assert.deepStrictEqual(yield* after(clear), ["MISS", "MISS", "MISS", "MISS", "MISS"])
+    }).pipe(Effect.provide(serve(all.pipe(Layer.provide(HttpCache.route(swr).layer))))))
+
+  const handler = numbered()
+  it.effect("1.8, W-EX-13: by an unsafe method that went well, not by HEAD or OPTIONS", () =>
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      yield* get("/a")
+      yield* client.head("/a")
+      yield* client.options("/a")
+      yield* client.put("/a")
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v1"])
+      yield* client.post("/a")
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v2"])
+    }).pipe(Effect.provide(serve(
+      Layer.mergeAll(
+        HttpRouter.add("GET", "/a", handler.handler),
+        HttpRouter.add("POST", "/a", HttpServerResponse.empty()),
+        HttpRouter.add("PUT", "/a", HttpServerResponse.empty({ status: 500 })),
+        HttpRouter.add("OPTIONS", "/a", HttpServerResponse.empty())
+      ).pipe(Layer.provide(HttpCache.route(swr).layer))
+    ))))
+})
+
+describe("one cache around all routes", () => {
+  const plain = numbered()
+  const off = numbered()
+  const brief = counter((n) =>
+    Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => HttpServerResponse.text(`${headers["x-a"]}${n}`))
+  )
+  const App = serve(
+    Layer.mergeAll(
+      HttpRouter.add("GET", "/a", plain.handler),
+      HttpRouter.add("GET", "/off", off.handler).pipe(Layer.provide(HttpCache.route({ enabled: false }).layer)),
+      HttpRouter.add("GET", "/brief", brief.handler).pipe(
+        Layer.provide(HttpCache.route({ freshFor: "1 second", maxAge: "1 second", vary: ["x-a"] }).layer)
+      ),
+      HttpCache.layerGlobal()
+    ),
+    swr
+  )
+  it.effect("W-EX-5, EX-12, EX-13: refreshes too; a route says otherwise, or no", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* get("/a"), ["MISS", "v1"])
+      assert.deepStrictEqual([yield* get("/off"), yield* get("/off")], [["MISS", "v1"], ["MISS", "v2"]])
+      assert.deepStrictEqual(yield* get("/brief", { "x-a": "x" }), ["MISS", "x1"])
+      assert.deepStrictEqual(yield* get("/brief", { "x-a": "y" }), ["MISS", "y2"])
+      assert.deepStrictEqual(yield* get("/brief", { "x-a": "x" }), ["HIT", "x1"])
+      assert.strictEqual((yield* fetched("/nowhere"))["status"], "404")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* get("/brief", { "x-a": "x" }), ["MISS", "x3"])
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v2"])
+    }).pipe(Effect.provide(App)))
+})
