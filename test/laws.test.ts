@@ -6,12 +6,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { Store } from "effect-swr"
 import * as StoreKeyValue from "effect-swr/StoreKeyValue"
+import * as StoreRedis from "effect-swr/StoreRedis"
 import * as Testing from "effect-swr/Testing"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { client, reachable, shared, until } from "./Redis.ts"
 
 type Shape = Store.Store["Service"]
 
@@ -96,6 +98,22 @@ describe("the store over a KeyValueStore", () => {
       )
       assert.deepStrictEqual(yield* found(layer, Effect.sleep, 50), [])
     }))
+})
+
+describe.skipIf(!reachable)("the store in Redis", () => {
+  const url = shared()
+  for (const { check, name } of Testing.laws({ powers: every, wait: Effect.sleep, unit: 60 })) {
+    it.live(name, () => {
+      const layer = StoreRedis.layer({ client: client(url()), prefix: "laws" })
+      const ready = Store.Store.use((store) =>
+        until(
+          Effect.isSuccess(store.ask({ space: "ready", version: "", heard: undefined, within: 1000 })),
+          "the store is there"
+        )
+      )
+      return Effect.provide(Effect.andThen(ready, check), layer)
+    })
+  }
 })
 
 // ----- stores that break their promises: each in one place
