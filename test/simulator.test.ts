@@ -3,9 +3,11 @@
  * window, nothing waits for ever. Each run of the tests looks at the same simulations; `SIMULATIONS=10000` looks at more.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
-import type { Store } from "effect-swr"
+import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { type Store, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
+import { TestClock } from "effect/testing"
+import { counted, now, settle } from "./Origin.ts"
 
 const count = Number(process.env["SIMULATIONS"] ?? 600)
 
@@ -126,3 +128,37 @@ describe("the simulator finds a store that", () => {
       }), MINUTES)
   }
 })
+
+describe("what no order meets by chance", () => {
+  it.effect("I15: trust counts from when the question was sent, however late its answer comes", () =>
+    Effect.gen(function*() {
+      const simulated = yield* Testing.simulatedStore()
+      const origin = counted((n) => Effect.succeed(n))
+      const process = (name: string) =>
+        Layer.build(
+          Layer.effect(
+            Cache,
+            Swr.make({ name: "c", lookup: origin.lookup, schema: Schema.Finite, freshFor: "1 minute" })
+          ).pipe(
+            Layer.provide(Swr.layerStore({ trustFor: "2 seconds", storeDeadline: "1 second" })),
+            Layer.provide(simulated.connect(name))
+          )
+        ).pipe(Effect.map((context) => Context.get(context, Cache)))
+      const a = yield* process("a")
+      const b = yield* process("b")
+      assert.deepStrictEqual([yield* now(a.get("k")), yield* now(b.get("k"))], [1, 1])
+      yield* TestClock.adjust(1600)
+      // Asks behind its reader's back: the store says now that nothing is missing, and is heard much later.
+      yield* simulated.latency({ reply: 900 })
+      assert.strictEqual(yield* now(a.get("k")), 1)
+      yield* settle
+      yield* simulated.latency({ reply: 0 })
+      yield* simulated.lose(1)
+      yield* now(b.invalidate("k"))
+      yield* TestClock.adjust(900)
+      yield* TestClock.adjust(1200)
+      assert.strictEqual(yield* now(a.get("k")), 2)
+    }))
+})
+
+class Cache extends Context.Service<Cache, Swr.Instance<string, number>>()("test/Cache") {}
