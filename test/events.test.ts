@@ -404,6 +404,17 @@ describe("R18: events", () => {
       ])
     }).pipe(within()))
 
+  it.effect("nobody listens any more once a listener has left, or a history's scope is closed", () =>
+    Effect.gen(function*() {
+      const service = yield* Swr.Cache
+      const { listeners } = Swr.behind(service).host
+      const { fiber } = yield* collect(service.events)
+      yield* Effect.scoped(Effect.andThen(service.history(), Effect.sync(() => assert.strictEqual(listeners.size, 2))))
+      assert.strictEqual(listeners.size, 1)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(listeners.size, 0)
+    }).pipe(within()))
+
   it.effect("nothing is computed for nobody: without a listener the key of an event is not written", () =>
     Effect.gen(function*() {
       const service = yield* Swr.Cache
