@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import { type Clock, Effect, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type * as Event from "./Event.ts"
+import type * as Flight from "./Flight.ts"
 import * as Options from "./Options.ts"
 
 /**
@@ -51,7 +52,7 @@ const reasonOf = (event: Event.Event) => "reason" in event ? event.reason : unde
 
 /** Begins to keep what happens. */
 export const keep = (
-  source: Event.Source & { readonly clock: Clock.Clock },
+  source: Pick<Flight.Host, "clock" | "listeners">,
   limits: Limits
 ): Effect.Effect<History, never, Scope.Scope> =>
   Effect.gen(function*() {

@@ -25,7 +25,7 @@ const house: Record<string, string> = {
     "Namespace, Flight, Job, Codec, type Answer, State, Store, Entry, Event, type Memory, type Policy, type Key",
   Options: "type Codec, Policy, type Job, type Key",
   Handle: "Answer, Codec, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
-  History: "Options, type Event",
+  History: "Options, type Event, type Flight",
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, Event",
   StoreRedis: "Store, Codec",
   Swr: "*",
