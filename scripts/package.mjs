@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib"
 import { rolldown } from "rolldown"
 
 /** Bytes, minified and gzipped. The plan wants 8,000 of ours; until that is met, this keeps it from growing. */
-const bounds = { ours: 15_700, promise: 16_500, program: 45_000 }
+const bounds = { memory: 17_500, ours: 24_500, promise: 18_200, program: 45_000 }
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const work = mkdtempSync(join(tmpdir(), "effect-swr-"))
@@ -101,9 +101,10 @@ const weigh = async (what, input, external, bound) => {
   check(Number(zipped) <= bound / 1000, `${what}: ${size} (at most ${bound / 1000} kB)`)
 }
 
-const ours = { "ours alone": manifest.name, "ours with the Promise face": `${manifest.name}/SwrPromise` }
-for (const [what, entry] of Object.entries(ours)) {
-  write("ours.js", `export * from "${manifest.name}"\nexport * as entry from "${entry}"`)
-  await weigh(what, "ours.js", [/^effect($|\/)/], entry === manifest.name ? bounds.ours : bounds.promise)
-}
+const effect = [/^effect($|\/)/]
+await weigh("ours in a memory-only program", "consumer.js", effect, bounds.memory)
+write("ours.js", `export * from "${manifest.name}"`)
+await weigh("ours alone, two tiers and all", "ours.js", effect, bounds.ours)
+write("promise.js", `export * from "${manifest.name}/SwrPromise"`)
+await weigh("the Promise face", "promise.js", effect, bounds.promise)
 await weigh("a memory-only program with effect", "consumer.js", [], bounds.program)

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, Latch, Stream } from "effect"
+import { type Cause, Effect, Queue, Stream } from "effect"
 import * as Key from "./Key.ts"
 import type * as Policy from "./Policy.ts"
 import type * as State from "./State.ts"
@@ -174,49 +174,33 @@ const PATIENCE = 1024
  * @internal
  */
 export const stream = (source: Source): Stream.Stream<Event> =>
-  Stream.scoped(Stream.fromPull(Effect.gen(function*() {
-    let waiting: Array<Event> = []
-    // A ring, once it is full: the oldest is overwritten, and the next one is then the oldest.
-    let oldest = 0
-    let lost = 0
-    let ended = source.closed
-    const news = Latch.makeUnsafe(ended)
-    const tell = (event: Event) => {
-      if (waiting.length < PATIENCE) waiting.push(event)
-      else {
-        waiting[oldest] = event
-        oldest = (oldest + 1) % PATIENCE
-        lost++
-      }
-      news.openUnsafe()
-    }
-    const end = () => {
-      ended = true
-      news.openUnsafe()
-    }
-    source.listeners.add(tell)
-    source.closing.add(end)
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        source.listeners.delete(tell)
-        source.closing.delete(end)
-      })
-    )
-    // One step: nothing is lost between the count and what follows it.
-    const take = Effect.suspend(() => {
-      const [first, ...rest] = [
-        ...lost === 0 ? [] : [{ _tag: "Lost", cache: "", key: "", count: lost } as const],
-        ...waiting.slice(oldest),
-        ...waiting.slice(0, oldest)
-      ].map(record)
-      waiting = []
-      oldest = lost = 0
-      if (!ended) news.closeUnsafe()
-      return first === undefined ? Cause.done() : Effect.succeed([first, ...rest] as const)
-    })
-    // A latch resumes in the step that opens it, which is a reader's.
-    return news.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(take))
-  })))
+  Stream.suspend(() => {
+    // Events are numbered: where numbers are missing, so many were lost.
+    let told = 0
+    let heard = 0
+    return Stream.callback<readonly [number: number, event: Event]>((queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const tell = (event: Event) => void Queue.offerUnsafe(queue, [told++, event])
+          const end = () => void Queue.endUnsafe(queue)
+          if (source.closed) end()
+          source.listeners.add(tell)
+          source.closing.add(end)
+          return () => {
+            source.listeners.delete(tell)
+            source.closing.delete(end)
+          }
+        }),
+        (release) => Effect.sync(release)
+      ), { bufferSize: PATIENCE, strategy: "sliding" }).pipe(
+        Stream.map(([number, event]): readonly [Event, ...ReadonlyArray<Event>] => {
+          const count = number - heard
+          heard = number + 1
+          return count > 0 ? [{ _tag: "Lost", cache: "", key: "", count }, record(event)] : [record(event)]
+        }),
+        Stream.flattenArray
+      )
+  })
 
 const record = (event: Event): Event => {
   if (!(event instanceof Hit)) return event

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Effectable, Exit, type Fiber, Option, type Result, Stream, Tracer } from "effect"
+import { Context, Effect, Effectable, Exit, type Fiber, Option, Queue, type Result, Stream, Tracer } from "effect"
 import * as Answer from "./Answer.ts"
 import * as Codec from "./Codec.ts"
 import type * as Entry from "./Entry.ts"
@@ -385,22 +385,19 @@ export const typed = (handle: Handle): Instance<unknown, unknown, unknown, objec
           (_, i) => all.slice(i * size, (i + 1) * size)
         )
         let done = 0
-        const tell = (key: unknown, exit: Exit.Exit<unknown, unknown>) => ({
-          key,
-          exit: Exit.asVoid(exit),
-          done: ++done,
-          total: all.length
-        })
-        return Stream.fromIterable(groups).pipe(
-          Stream.mapEffect((group) =>
-            Effect.map(Effect.exit(many(group, undefined, value)), (exits) => {
-              const told = group.map((key, i) =>
-                tell(key, Exit.isFailure(exits) ? exits : exits.value[i] ?? Exit.interrupt())
-              )
-              // A group has at least one key.
-              return told as [typeof told[number], ...typeof told]
-            }), { concurrency: abreast, unordered: true }),
-          Stream.flattenArray
+        // Not `Stream.mapEffect`: it would be a twentieth of what a program in memory ships.
+        return Stream.callback((queue) =>
+          Effect.forEach(groups, (group) =>
+            Effect.flatMap(Effect.exit(many(group, undefined, value)), (exits) =>
+              Queue.offerAll(
+                queue,
+                group.map((key, i) => ({
+                  key,
+                  exit: Exit.asVoid(Exit.isFailure(exits) ? exits : exits.value[i] ?? Exit.interrupt()),
+                  done: ++done,
+                  total: all.length
+                }))
+              )), { concurrency: abreast, discard: true }).pipe(Effect.andThen(Queue.end(queue)), Effect.forkScoped)
         )
       })
   }

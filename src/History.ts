@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { type Clock, Effect, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type * as Event from "./Event.ts"
 import * as Options from "./Options.ts"
+import * as Swr from "./Swr.ts"
 
 /**
  * One thing that happened, or the same thing several times in a row.
@@ -33,7 +34,12 @@ export interface History {
   readonly of: (cache: string, key: string) => ReadonlyArray<Moment>
 }
 
-/** How much is kept, in all and of each key. */
+/**
+ * How much is kept, in all and of each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Limits {
   /** Default 1,000: the key to which nothing but hits has happened for longest is forgotten first. */
   readonly keys?: number | undefined
@@ -49,12 +55,32 @@ const isSame = (one: Event.Event, other: Event.Event): boolean =>
 
 const reasonOf = (event: Event.Event) => "reason" in event ? event.reason : undefined
 
-/** Begins to keep what happens. */
-export const keep = (
-  source: Event.Source & { readonly clock: Clock.Clock },
-  limits: Limits
-): Effect.Effect<History, never, Scope.Scope> =>
+/**
+ * Keeps what happens to each key, from now on and until the scope closes.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Swr } from "effect-swr"
+ * import * as History from "effect-swr/History"
+ *
+ * const program = Effect.gen(function*() {
+ *   const history = yield* History.make()
+ *   yield* Swr.swr("greeting", Effect.succeed("hello"), { freshFor: "1 minute" })
+ *   yield* Swr.swr("greeting", Effect.succeed("hello"), { freshFor: "1 minute" })
+ *   return history.of("swr", "greeting").map(({ event }) => event._tag)
+ * })
+ *
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Swr.layer()))).then(console.log)
+ * // [ 'Miss', 'Load', 'Commit', 'Hit' ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (limits: Limits = {}): Effect.Effect<History, never, Swr.Cache | Scope.Scope> =>
   Effect.gen(function*() {
+    const source = Swr.behind(yield* Swr.Cache).host
     const most = Options.count("keys", limits.keys ?? 1000, 1)
     const longest = Options.count("events", limits.events ?? 32, 1)
     const kept = new Map<string, Array<Moment>>()

@@ -50,6 +50,10 @@ const dropped = define("swr_commits_dropped_total", "Values that were answered a
 const invalidations = define("swr_invalidations_total", "Last words: invalidations and writes", "mode", "scope")
 const evictions = define("swr_evictions_total", "Entries that left to make room", "cause")
 const codec = define("swr_codec_failures_total", "Values that did not encode, or did not fit", "direction")
+const storeFailures = define("swr_store_failures_total", "Calls that a store did not answer as asked", "reason")
+const storeBack = define("swr_store_recoveries_total", "Times a store that was left alone has answered again")
+const leases = define("swr_leases_total", "Rights to load that this process asked a store for", "outcome")
+const gaps = define("swr_gaps_total", "Times last words of other processes were missed", "cause")
 const audits = define("swr_audits_total", "Fresh hits that the auditor compared with the origin", "outcome")
 
 /** What is read of a cache when an exporter asks. */
@@ -82,7 +86,12 @@ const histograms = (options: MetricsOptions) => {
   ])
   return {
     age: {
-      ...define("swr_served_age_seconds", "How old the values are that readers were given from memory", "status"),
+      ...define(
+        "swr_served_age_seconds",
+        "How old the values are that readers were given from memory or a store",
+        "status",
+        "tier"
+      ),
       unit: "seconds",
       bounds: ages
     },
@@ -93,6 +102,11 @@ const histograms = (options: MetricsOptions) => {
     },
     duration: {
       ...define("swr_load_duration_seconds", "How long loads took", "cause", "outcome"),
+      unit: "seconds",
+      bounds: durations
+    },
+    store: {
+      ...define("swr_store_duration_seconds", "How long a store took", "operation", "outcome"),
       unit: "seconds",
       bounds: durations
     },
@@ -243,18 +257,23 @@ class Tally {
     this.book = book
     this.spreads = spreads
     this.hits = this.count(reads, "fresh", "answered")
-    this.hitAges = this.spread(spreads.age, "fresh")
+    this.hitAges = this.spread(spreads.age, "fresh", "memory")
   }
 
   hear(event: Event.Event): void {
     const { spreads } = this
     switch (event._tag) {
       case "Hit":
+        if (event.source !== undefined) {
+          // It waited for the store, and has been counted as what it found in memory.
+          this.spread(spreads.age, "fresh", event.source).add(event.age / 1000)
+          return
+        }
         this.hits.value++
         this.hitAges.add(event.age / 1000)
         return
       case "Miss":
-        this.count(reads, event.status, "loaded").value++
+        this.count(reads, event.status, "waited").value++
         return
       case "Joined":
         this.count(reads, event.status, "joined").value++
@@ -263,7 +282,7 @@ class Tally {
         // One that waited has been counted as what it found.
         if (!event.waited) this.count(reads, event.status, "answered").value++
         this.count(served, event.status, event.reason).value++
-        this.spread(spreads.age, event.status).add(event.age / 1000)
+        this.spread(spreads.age, event.status, event.source ?? "memory").add(event.age / 1000)
         return
       case "Commit":
         this.ended(event, "kept")
@@ -295,6 +314,21 @@ class Tally {
       case "DecodeFailed":
         this.count(codec, "decode").value++
         return
+      case "StoreCalled":
+        this.spread(spreads.store, event.operation, event.outcome).add(event.duration / 1000)
+        return
+      case "StoreFailed":
+        this.count(storeFailures, event.reason).value++
+        return
+      case "StoreBack":
+        this.count(storeBack).value++
+        return
+      case "Lease":
+        this.count(leases, event.outcome).value++
+        return
+      case "Gap":
+        this.count(gaps, event.cause).value++
+        return
       case "Audited":
         this.count(audits, event.outcome).value++
         this.spread(spreads.audited, event.outcome).add(event.age / 1000)
@@ -314,7 +348,7 @@ class Tally {
     this.spread(this.spreads.waiters).add(waiters)
   }
 
-  private count(of: Definition, one: string, other = ""): Count {
+  private count(of: Definition, one = "", other = ""): Count {
     return this.entry(of, one, other, (values) => this.book.count(of, values))
   }
 

@@ -23,7 +23,6 @@ import type * as Event from "./Event.ts"
 import * as Fleet from "./Fleet.ts"
 import type * as Flight from "./Flight.ts"
 import * as Handle from "./Handle.ts"
-import * as History from "./History.ts"
 import type * as Job from "./Job.ts"
 import type * as Key from "./Key.ts"
 import * as Options from "./Options.ts"
@@ -34,7 +33,6 @@ export type { Answer, Snapshot, Source } from "./Answer.ts"
 export type { LayerOptions } from "./Engine.ts"
 export { LookupCycle } from "./Flight.ts"
 export type { Instance, Progress, Stats, Table } from "./Handle.ts"
-export type { History, Moment } from "./History.ts"
 export { type Keep, LoadTimeout, type Previous, type Wishes } from "./Job.ts"
 export { InvalidKey } from "./Key.ts"
 export type { Reason } from "./State.ts"
@@ -97,11 +95,6 @@ export declare namespace Cache {
      * `Lost` says how many.
      */
     readonly events: Stream.Stream<Event.Event>
-    /** What happens to each key from now on, until the scope closes: the last 32 events of up to 1,000 keys. */
-    readonly history: (options?: {
-      readonly keys?: number | undefined
-      readonly events?: number | undefined
-    }) => Effect.Effect<History.History, never, Scope.Scope>
   }
 }
 
@@ -119,8 +112,7 @@ const makeCache = Effect.fnUntraced(function*(
     peek: instance.peek as Cache.Service["peek"],
     mutate: instance.mutate as Cache.Service["mutate"],
     changes: instance.changes as Cache.Service["changes"],
-    events: engine.events,
-    history: (options) => Effect.suspend(() => History.keep(engine.host, options ?? {}))
+    events: engine.events
   })
 })
 

@@ -2,6 +2,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { type Event, Swr } from "effect-swr"
+import * as History from "effect-swr/History"
 import { TestClock } from "effect/testing"
 import {
   collect,
@@ -404,6 +405,17 @@ describe("R18: events", () => {
       ])
     }).pipe(within()))
 
+  it.effect("nobody listens any more once a listener has left, or a history's scope is closed", () =>
+    Effect.gen(function*() {
+      const service = yield* Swr.Cache
+      const { listeners } = Swr.behind(service).host
+      const { fiber } = yield* collect(service.events)
+      yield* Effect.scoped(Effect.andThen(History.make(), Effect.sync(() => assert.strictEqual(listeners.size, 2))))
+      assert.strictEqual(listeners.size, 1)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(listeners.size, 0)
+    }).pipe(within()))
+
   it.effect("nothing is computed for nobody: without a listener the key of an event is not written", () =>
     Effect.gen(function*() {
       const service = yield* Swr.Cache
@@ -429,14 +441,13 @@ describe("R18: events", () => {
 })
 
 describe("R18: a key's history", () => {
-  const told = (moments: ReadonlyArray<Swr.Moment>) => moments.map(({ event, times }) => [event._tag, times])
+  const told = (moments: ReadonlyArray<History.Moment>) => moments.map(({ event, times }) => [event._tag, times])
 
   it.effect("is kept from when it is asked for, hits in a row as one moment", () =>
     Effect.gen(function*() {
-      const service = yield* Swr.Cache
       const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
       yield* cache.get("k")
-      const history = yield* service.history()
+      const history = yield* History.make()
       yield* TestClock.setTime(5000)
       yield* cache.get("k")
       yield* TestClock.adjust("1 second")
@@ -453,7 +464,7 @@ describe("R18: a key's history", () => {
 
   it.effect("has what happened to its whole cache, in order", () =>
     Effect.gen(function*() {
-      const history = yield* (yield* Swr.Cache).history()
+      const history = yield* History.make()
       const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
       yield* cache.get("k")
       yield* TestClock.adjust("1 second")
@@ -473,7 +484,7 @@ describe("R18: a key's history", () => {
 
   it.effect("is bounded, in events of a key and in keys", () =>
     Effect.gen(function*() {
-      const history = yield* (yield* Swr.Cache).history({ events: 2, keys: 2 })
+      const history = yield* History.make({ events: 2, keys: 2 })
       const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
       for (const key of ["a", "b", "a", "c"]) yield* cache.get(key)
       yield* settle
@@ -483,9 +494,8 @@ describe("R18: a key's history", () => {
 
   it.effect("ends with its scope", () =>
     Effect.gen(function*() {
-      const service = yield* Swr.Cache
       const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
-      const history = yield* Effect.scoped(Effect.tap(service.history(), () => cache.get("k")))
+      const history = yield* Effect.scoped(Effect.tap(History.make(), () => cache.get("k")))
       yield* cache.get("k")
       assert.deepStrictEqual(history.of("c", "k"), [])
     }).pipe(within()))

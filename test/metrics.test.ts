@@ -1,10 +1,11 @@
 /** What happens is counted, and reaches an operator's Prometheus or collector as the docs say. */
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Metric, Queue, Schema, Scope } from "effect"
+import { Context, type Duration, Effect, Exit, Fiber, Layer, Metric, Option, Queue, Schema, Scope } from "effect"
 import { Swr } from "effect-swr"
 import * as Auditor from "effect-swr/Auditor"
 import * as Metrics from "effect-swr/Metrics"
+import * as Testing from "effect-swr/Testing"
 import { FetchHttpClient, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Otlp, PrometheusMetrics } from "effect/observability"
 import { TestClock } from "effect/testing"
@@ -45,10 +46,10 @@ describe("R18: metrics", () => {
       yield* now(cache.get("k"))
       assert.deepStrictEqual(yield* lines("swr_reads_total"), [
         "swr_reads_total{cache=\"c\",status=\"fresh\",outcome=\"answered\"} 2",
-        "swr_reads_total{cache=\"c\",status=\"miss\",outcome=\"loaded\"} 1",
+        "swr_reads_total{cache=\"c\",status=\"miss\",outcome=\"waited\"} 1",
         "swr_reads_total{cache=\"c\",status=\"miss\",outcome=\"joined\"} 1",
         "swr_reads_total{cache=\"c\",status=\"stale\",outcome=\"answered\"} 1",
-        "swr_reads_total{cache=\"c\",status=\"expired\",outcome=\"loaded\"} 1",
+        "swr_reads_total{cache=\"c\",status=\"expired\",outcome=\"waited\"} 1",
         "swr_reads_total{cache=\"c\",status=\"expired\",outcome=\"answered\"} 1"
       ])
       assert.deepStrictEqual(yield* lines("swr_served_stale_total"), [
@@ -71,16 +72,16 @@ describe("R18: metrics", () => {
       assert.deepStrictEqual(
         (yield* lines("swr_served_age_seconds")).map((line) => line.replace("swr_served_age_seconds", "")),
         [
-          "_bucket{cache=\"c\",status=\"fresh\",le=\"10\"} 2",
-          "_bucket{cache=\"c\",status=\"fresh\",le=\"60\"} 3",
-          "_bucket{cache=\"c\",status=\"fresh\",le=\"+Inf\"} 3",
-          "_sum{cache=\"c\",status=\"fresh\"} 60",
-          "_count{cache=\"c\",status=\"fresh\"} 3",
-          "_bucket{cache=\"c\",status=\"stale\",le=\"10\"} 0",
-          "_bucket{cache=\"c\",status=\"stale\",le=\"60\"} 0",
-          "_bucket{cache=\"c\",status=\"stale\",le=\"+Inf\"} 1",
-          "_sum{cache=\"c\",status=\"stale\"} 90",
-          "_count{cache=\"c\",status=\"stale\"} 1"
+          "_bucket{cache=\"c\",status=\"fresh\",tier=\"memory\",le=\"10\"} 2",
+          "_bucket{cache=\"c\",status=\"fresh\",tier=\"memory\",le=\"60\"} 3",
+          "_bucket{cache=\"c\",status=\"fresh\",tier=\"memory\",le=\"+Inf\"} 3",
+          "_sum{cache=\"c\",status=\"fresh\",tier=\"memory\"} 60",
+          "_count{cache=\"c\",status=\"fresh\",tier=\"memory\"} 3",
+          "_bucket{cache=\"c\",status=\"stale\",tier=\"memory\",le=\"10\"} 0",
+          "_bucket{cache=\"c\",status=\"stale\",tier=\"memory\",le=\"60\"} 0",
+          "_bucket{cache=\"c\",status=\"stale\",tier=\"memory\",le=\"+Inf\"} 1",
+          "_sum{cache=\"c\",status=\"stale\",tier=\"memory\"} 90",
+          "_count{cache=\"c\",status=\"stale\",tier=\"memory\"} 1"
         ]
       )
     }).pipe(within({ ages: ["10 seconds", "1 minute"] })))
@@ -181,7 +182,7 @@ describe("R18: metrics", () => {
       )
       assert.deepStrictEqual(both, ["swr_entries{cache=\"swr\"} 2"])
       assert.deepStrictEqual(yield* lines("swr_reads_total{cache=\"swr\",status=\"miss\""), [
-        "swr_reads_total{cache=\"swr\",status=\"miss\",outcome=\"loaded\"} 2"
+        "swr_reads_total{cache=\"swr\",status=\"miss\",outcome=\"waited\"} 2"
       ])
     }).pipe(alone))
 
@@ -190,6 +191,41 @@ describe("R18: metrics", () => {
       yield* Swr.swr("k", Effect.succeed(1), stale)
       assert.deepStrictEqual(yield* lines("swr_entries"), ["swr_entries{cache=\"swr\",region=\"eu\"} 1"])
     }).pipe(within(), Effect.provideService(Metric.CurrentMetricAttributes, { region: "eu" })))
+
+  it.effect("of a store: which tier answered, how long it took, leases, failures, and what was missed", () =>
+    Effect.gen(function*() {
+      const simulated = yield* Testing.simulatedStore()
+      const process = (name: string) => Layer.build(Layer.provide(Swr.layerStore(), simulated.connect(name)))
+      const options = { schema: Schema.Finite, ...sick } as const
+      const read = Swr.swr("k", Effect.succeed(12), options)
+      yield* Effect.provide(read, yield* process("other"))
+      const ours = yield* process("ours")
+      yield* Layer.build(Layer.provide(Metrics.layer(), Layer.succeedContext(ours)))
+      const waits = (time: Duration.Input) =>
+        Effect.gen(function*() {
+          const reader = yield* start(Effect.provide(read, ours))
+          yield* TestClock.adjust(time)
+          return yield* join(reader)
+        })
+      yield* simulated.latency({ request: "3 millis" })
+      assert.strictEqual((yield* waits("3 millis")).source, "store")
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* waits("1 second")).source, "lookup")
+      yield* simulated.restart
+      yield* TestClock.adjust("1 second")
+      yield* waits("1 second")
+      yield* simulated.down("away")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(Option.getOrUndefined((yield* waits("1 second")).reason), "store")
+      const shown = (id: string) =>
+        Effect.map(lines(id), (all) => all.map((line) => line.replace(`${id}{cache="swr",`, "")))
+      assert.include(yield* shown("swr_served_age_seconds_count"), "status=\"fresh\",tier=\"store\"} 1")
+      assert.include(yield* shown("swr_store_duration_seconds_sum"), "operation=\"commit\",outcome=\"answered\"} 0.006")
+      assert.include(yield* shown("swr_store_duration_seconds_count"), "operation=\"ask\",outcome=\"failed\"} 1")
+      assert.deepStrictEqual(yield* shown("swr_leases_total"), ["outcome=\"given\"} 2"])
+      assert.deepStrictEqual(yield* shown("swr_gaps_total"), ["cause=\"epoch\"} 1"])
+      assert.deepStrictEqual(yield* shown("swr_store_failures_total"), ["reason=\"away\"} 1"])
+    }).pipe(Effect.scoped, alone))
 
   it.effect("no tag is ever a key", () =>
     Effect.gen(function*() {

@@ -7,7 +7,8 @@
  * - LG-14, LG-16 as far as a store is concerned (its record is here), W-LG-9, W-LG-11 for a store that fails
  * - LG-40: the decorator is `Swr.fn`, tested with the entrances; W-LG-13: keys, tested in `Key.test.ts`
  * - EX-*, RX-*, RF-*, AR-*: HTTP, leases, announcements, adapters, metrics; their windows are in `Policy.test.ts`
- * - V-01, V-06 to V-11, V-13 to V-20, Q-01 to Q-04, Q-06 to Q-08, Q-10, Q-11, Q-13 to Q-20: screens
+ * - V-06 to V-08: triggers, in `triggers.test.ts`; RX-31, RX-33: warm-up and metrics, there and in `metrics.test.ts`
+ * - V-01, V-09 to V-11, V-13 to V-20, Q-01 to Q-04, Q-06 to Q-08, Q-10, Q-11, Q-13 to Q-20: screens
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, type Duration, Effect, Exit, Fiber, Option, Redacted, Result, Schema } from "effect"

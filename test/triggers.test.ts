@@ -3,6 +3,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Queue, Schedule, Scope, Stream, Terminal } from "effect"
 import { Swr } from "effect-swr"
 import * as Auditor from "effect-swr/Auditor"
+import * as History from "effect-swr/History"
 import * as Triggers from "effect-swr/Triggers"
 import * as Warmup from "effect-swr/Warmup"
 import { TestClock } from "effect/testing"
@@ -12,6 +13,7 @@ import {
   Down,
   ended,
   join,
+  living,
   logs,
   now,
   numbered,
@@ -369,6 +371,29 @@ describe("RX-31: warm-up", () => {
     }
   })
 })
+
+it.effect("I23: triggers, warm-up, auditor and a history leave no fiber, timer or listener behind", () =>
+  Effect.gen(function*() {
+    const { count, watch } = living()
+    const { listeners } = Swr.behind(yield* Swr.Cache).host
+    const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, ...stale })
+    const scope = yield* Scope.make()
+    yield* Effect.gen(function*() {
+      const audited = yield* Auditor.make(cache, { oneIn: 1 })
+      yield* History.make()
+      yield* Triggers.revalidateOn(audited, Triggers.interval("10 seconds"), { keys: ["k"] })
+      yield* Effect.forkScoped(Warmup.run(audited, { keys: ["k"] }))
+      yield* audited.get("k")
+      yield* audited.get("k")
+    }).pipe(watch, Scope.provide(scope))
+    yield* TestClock.adjust("15 seconds")
+    assert.isAbove(count.fibers, 0)
+    assert.strictEqual(listeners.size, 1)
+    yield* Scope.close(scope, Exit.void)
+    yield* settle
+    assert.strictEqual(count.fibers, 0)
+    assert.strictEqual(listeners.size, 0)
+  }).pipe(within()))
 
 describe("waitUntil", () => {
   it.effect("is told of a refresh in the step of its reader, with a promise of its end", () =>
