@@ -240,7 +240,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (Exit.isSuccess(landing)) {
       if (landing.value === undefined) return this.attend({ ...reader, source: "store" })
       const { at, entry, noted, pass } = landing.value
-      const mine = (isStarter || (!pass && (noted === 0 || joinedAt < noted))) && this.fits(entry, request.spec)
+      const mine = (isStarter || (!pass && (!noted || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
       return mine
         ? Exit.succeed(request.view(name, entry, { status: found, source: "lookup", reason: undefined, at, policy }))
         : this.attend(reader)
@@ -431,7 +431,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         // It landed without a load: there is one more to wait for.
         if (landing.value === undefined) return resume(this.reload(fiber, name, request, view))
         const { entry, noted, pass } = landing.value
-        const mine = isStarter || (!pass && (noted === 0 || joinedAt < noted))
+        const mine = isStarter || (!pass && (!noted || joinedAt <= entry.clock))
         resume(
           mine
             ? Effect.succeed(view(name, entry, this.written(request.spec.policy)))
