@@ -50,20 +50,20 @@ describe("corners", () => {
 
   it.effect("R11: who joined after a tag was invalidated loads anew, also when it is invalidated once more", () =>
     Effect.gen(function*() {
-      const gates = [yield* Deferred.make<string>(), yield* Deferred.make<string>()]
+      const [one, two] = [yield* Deferred.make<string>(), yield* Deferred.make<string>()]
       let calls = 0
       const cache = yield* Swr.make({
         name: "c",
         ...stale,
-        lookup: (_: string) => Effect.suspend(() => Deferred.await(gates[calls++] ?? Deferred.makeUnsafe<string>())),
+        lookup: (_: string) => Effect.suspend(() => Deferred.await(++calls === 1 ? one : two)),
         keep: () => ({ tags: ["t"] })
       })
       const first = yield* start(cache.get("k"))
       yield* cache.invalidateTag("t")
       const second = yield* start(cache.get("k"))
       yield* cache.invalidateTag("t")
-      yield* Deferred.succeed(gates[0] ?? Deferred.makeUnsafe(), "old")
-      yield* Deferred.succeed(gates[1] ?? Deferred.makeUnsafe(), "new")
+      yield* Deferred.succeed(one, "old")
+      yield* Deferred.succeed(two, "new")
       assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], ["old", "new"])
     }).pipe(within()))
 
