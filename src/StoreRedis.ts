@@ -31,7 +31,7 @@ import * as Store from "./Store.ts"
 
 /**
  * What every script begins with. It makes the clock where there is none or where it can't be relied on, says the time,
- * and refuses what comes too late. ARGV: 1 a name for a new epoch, 2 and 3 what the asker has heard, 4 and 5 since when
+ * and refuses what comes too late. ARGV: 1 how a new epoch's name begins, 2 and 3 what the asker has heard, 4 and 5 since when
  * and until when the command may run.
  *
  * In the clock: `e` epoch, `n` counter, `c` counter of the last clear, `t` TIME of the last command that wrote, `x` its
@@ -55,7 +55,7 @@ local last, till = tonumber(found[4]), tonumber(found[5])
 local sound = epoch and counter and cleared and last and till and epoch ~= ''
   and counter >= 0 and counter % 1 == 0 and counter < 9007199254740992 and cleared <= counter and ms >= last
 if not sound or (epoch == ARGV[2] and counter < tonumber(ARGV[3])) or epoch == ${renew} then
-  epoch, counter, cleared, last = ARGV[1], 0, 0, ms
+  epoch, counter, cleared, last = ARGV[1] .. '-' .. TIME[1] .. TIME[2], 0, 0, ms
   if redis.call('EXISTS', clock) == 1 then redis.call('DEL', clock) end
   till = string.format('%.0f', ms + 86400000)
   redis.call('HSET', clock, 'e', epoch, 'n', '0', 'c', '0', 't', string.format('%.0f', ms), 'x', till)
@@ -441,7 +441,8 @@ const written = (key: string, stamp: number, stored: Store.Stored): ReadonlyArra
 const isLonger = (text: string, bytes: number) =>
   text.length > bytes || (text.length * 3 > bytes && new TextEncoder().encode(text).length > bytes)
 
-const finite = (millis: number) => Math.min(millis, Number.MAX_SAFE_INTEGER)
+/** As scripts read it: whole, and no infinity. */
+const finite = (millis: number) => Math.min(Math.ceil(millis), Number.MAX_SAFE_INTEGER)
 
 // ----- what goes wrong
 
@@ -456,7 +457,11 @@ const textsOf = (cause: unknown, depth = 4): string => {
 
 const DENIED = /\b(?:NOAUTH|WRONGPASS|NOPERM|AUTH)\b|invalid password|user executing the script/
 const FULL = /\b(?:OOM|READONLY|MISCONF)\b/
-const KNOWN = /\b(?:NOAUTH|WRONGPASS|NOPERM|OOM|READONLY|MISCONF|LOADING|BUSY|CLUSTERDOWN|MOVED|CROSSSLOT|E[A-Z]{4,})\b/
+/** Words that are safe to say. */
+const KNOWN = new RegExp(
+  "\\b(?:NOAUTH|WRONGPASS|NOPERM|OOM|READONLY|MISCONF|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MOVED|CROSSSLOT|" +
+    "ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\\b"
+)
 const OURS = /user_script:\d+: [^\n]*/
 
 interface Trouble {
@@ -520,7 +525,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
   const clock = yield* Clock.Clock
   const start = clock.monotonicTimeNanosUnsafe()
   const now = () => Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6
-  // Names of epochs: random per process, numbered in it, so that no call has to draw.
+  // Names of epochs are random per process, and numbered in it: no call has to draw.
   const random = Array.from([yield* Random.next, yield* Random.next], (n) => Math.floor(n * 2 ** 52).toString(36))
   let epochs = 0
   const channel = `${escape(prefix)}:news`
@@ -579,7 +584,6 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
             ? Effect.fail(new Store.StoreError({ reason: "late", cache: asker.space, cause: command }))
             : Effect.succeed(answer)
           if (!answer.spoilt || space.renewing) return result
-          space.renewing = true
           return Effect.andThen(Effect.forkIn(renew(asker, space, answer.clock.epoch), scope), result)
         }
       }))
@@ -599,12 +603,12 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
 
   /** Ends an epoch in which TIME stepped. Who else saw it has done so perhaps: the script compares. */
   const renew = (asker: Store.Asker, space: Space, epoch: string): Effect.Effect<void> =>
-    send(asker, "ask", [], ANY_TIME, [epoch]).pipe(
-      Effect.ignore,
-      Effect.ensuring(Effect.sync(() => {
-        space.renewing = false
-      }))
-    )
+    Effect.suspend(() => {
+      space.renewing = true
+      return Effect.ignore(send(asker, "ask", [], ANY_TIME, [epoch]))
+    }).pipe(Effect.ensuring(Effect.sync(() => {
+      space.renewing = false
+    })))
 
   /** An offset by whose drift a deadline could be missed for nothing is none. */
   const isSharp = (asker: Store.Asker, { offset }: Space, at: number) =>
@@ -656,7 +660,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const plans = new Map<string, number>()
       const wanted = keys.map(({ beside, leaseFor, policy, token = "", tokenFor }) => {
         const windows = `${finite(policy.freshFor)} ${finite(policy.maxAge)} ${policy.jitter} ${Number(policy.strict)}`
-        const terms = `${Number(beside)} ${Number(ignore)} ${Math.ceil(leaseFor)} ${Math.ceil(tokenFor)}`
+        const terms = `${Number(beside)} ${Number(ignore)} ${finite(leaseFor)} ${finite(tokenFor)}`
         const plan = `${windows} ${terms}`
         if (!plans.has(plan)) plans.set(plan, plans.size + 1)
         return `${plans.get(plan)}:${token}`
@@ -667,20 +671,18 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
         (answer) => {
           const seen = keys.map((key, i) => opened(key, answer, answer.rest[2 * i], answer.rest[2 * i + 1]))
           const reply = { clock: answer.clock, value: seen }
-          // The script saw no more than the outside of the record, and gave nobody the right to replace it.
-          const blind = keys.filter(({ token }, i) =>
-            !ignore && token !== undefined && seen[i]!.problem !== undefined && seen[i]!.lease === undefined
-          )
-          if (blind.length === 0) return Effect.succeed(reply)
+          const isBlind = ({ lease, problem }: Store.Opened, i: number) =>
+            problem !== undefined && lease === undefined && keys[i]?.token !== undefined
+          if (ignore || !seen.some(isBlind)) return Effect.succeed(reply)
+          // To the script, which saw the facts alone, they were fresh: nobody was given the right to replace them.
+          const asked = keys.filter((_, i) => isBlind(seen[i]!, i))
           return Effect.map(
-            open({ ...asker, within: asker.within - (now() - called) }, blind, true),
-            (again) => ({
-              clock: again.clock,
-              value: seen.map((was, i) => {
-                const at = blind.indexOf(keys[i]!)
-                return at < 0 ? was : { ...was, lease: again.value[at]!.lease }
-              })
-            })
+            open({ ...asker, within: asker.within - (now() - called) }, asked, true),
+            ({ clock, value }) => {
+              const leases = value.values()
+              const mended = seen.map((was, i) => isBlind(was, i) ? { ...was, lease: leases.next().value?.lease } : was)
+              return { clock, value: mended }
+            }
           )
         }
       )
@@ -769,11 +771,35 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       ))
   }))
 
+  /** In parts: a script of very many keys would hold up everybody. */
+  const inParts = <A, B>(
+    asker: Store.Asker,
+    all: ReadonlyArray<A>,
+    each: (asker: Store.Asker, part: ReadonlyArray<A>) => Effect.Effect<Store.Reply<B>, Store.StoreError>
+  ) => {
+    const called = now()
+    const parts = Array.from({ length: Math.ceil(all.length / PART) }, (_, i) => all.slice(i * PART, (i + 1) * PART))
+    return Effect.forEach(parts, (part) => each({ ...asker, within: asker.within - (now() - called) }, part))
+  }
+
   return Store.Store.of({
     powers: { fences: true, leases: true, announces: true, tags: true, ages: "server" },
-    open: (asker, keys) => open(asker, keys),
+    open: (asker, keys) =>
+      keys.length <= PART ? open(asker, keys) : Effect.flatMap(inParts(asker, keys, open), (replies) => {
+        // The oldest clock: what was said after it is judged as news.
+        const clock = replies[0]?.clock
+        return replies.every((reply) => reply.clock?.epoch === clock?.epoch)
+          ? Effect.succeed({ clock, value: replies.flatMap(({ value }) => value) })
+          : Effect.fail(failure(asker.space, { reason: "away", cause: "the epoch ended meanwhile" }))
+      }),
     commit,
-    change,
+    change: (asker, word) =>
+      !("keys" in word) || word.keys.length <= PART
+        ? change(asker, word)
+        : Effect.map(
+          inParts(asker, word.keys, (asker, keys) => change(asker, { ...word, keys })),
+          (replies) => ({ clock: replies.at(-1)?.clock, value: undefined })
+        ),
     lease,
     ask: (asker) => Effect.map(ask(asker), ({ clock }) => ({ clock, value: undefined })),
     announcements
@@ -781,6 +807,8 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
 })
 
 const NONE: ReadonlyArray<string> = Array.from({ length: 8 }, () => "")
+/** How many keys one command may have. */
+const PART = 10_000
 const ANY_TIME = { since: "", until: "" }
 const STRANGE: Trouble = { reason: "away", cause: "not an answer of our scripts" }
 
@@ -805,7 +833,7 @@ const announcement = (message: string, maxBytes: number): Result.Result<Store.An
 const CLOSED = /\bclient is closed\b/i
 
 /** How long one try to connect may take, and closing a connection: a client may wait for answers that never come. */
-const PATIENCE = { connect: 5000, close: 500 }
+const PATIENCE = { connect: 5000, close: 200 }
 /** Between tries, in milliseconds. Half of it is left to chance, so that a fleet does not come at once. */
 const PAUSE = { least: 50, most: 500, denied: 5000 }
 

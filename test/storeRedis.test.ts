@@ -17,6 +17,7 @@ import {
 } from "effect"
 import { Policy, Store } from "effect-swr"
 import * as StoreRedis from "effect-swr/StoreRedis"
+import * as Testing from "effect-swr/Testing"
 import { Redis } from "effect/persistence"
 import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
@@ -153,6 +154,9 @@ const through = (
     })
   )
 
+/** What a store says of its powers. */
+const powers: Store.Powers = { fences: true, leases: true, announces: true, tags: true, ages: "server" }
+
 it("there is a Redis to test against", (test) => {
   assert.isTrue(reachable || process.env["CI"] === undefined, absent)
   if (!reachable) test.skip(absent)
@@ -214,6 +218,17 @@ describe("where Redis' TIME lies", () => {
 describe.skipIf(!reachable)("a store in Redis", () => {
   const url = shared()
   const view = Effect.suspend(() => viewAt(url()))
+
+  describe("keeps the laws", () => {
+    for (const { check, name } of Testing.laws({ powers, wait: Effect.sleep })) {
+      it.live(name, () => Effect.flatMap(view, ({ store }) => Effect.provideService(check, Store.Store, store)))
+    }
+
+    it.live("of the powers that it has", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual((yield* view).store.powers, powers)
+      }))
+  })
 
   describe("loads, by one token at a time", () => {
     it.live("the first that asks is given the right, the others are told for how long", () =>
@@ -859,6 +874,17 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         assert.isAbove(yield* ttl(""), 86_000_000)
         assert.strictEqual(yield* us.epoch, epoch)
       }))
+
+    it.live("so many keys that no command could take them", () =>
+      Effect.gen(function*() {
+        const us = yield* view
+        const keys = Array.from({ length: 150_000 }, (_, i) => `k${i}`)
+        yield* us.set("k149999", "v")
+        const { value } = yield* us.as({ within: 60_000 }).openAll(keys)
+        assert.deepStrictEqual([value.length, value.at(-1)?.entry?.value], [150_000, `"v"`])
+        yield* us.store.change({ ...us.asker, within: 60_000 }, { mode: "hard", keys, news: "" })
+        assert.isUndefined(yield* us.value("k149999"))
+      }), 60_000)
 
     it.live("a value of 10 MB is written, opened and left alone by the scripts", () =>
       Effect.gen(function*() {
