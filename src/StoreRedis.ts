@@ -22,7 +22,21 @@
  *
  * @since 0.1.0
  */
-import { Cause, Clock, Config, Context, Effect, Exit, Fiber, Layer, Random, Result, Scope, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  Config,
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Random,
+  References,
+  Result,
+  Scope,
+  Stream
+} from "effect"
 import * as Redis from "effect/persistence/Redis"
 import * as Codec from "./Codec.ts"
 import * as Store from "./Store.ts"
@@ -473,9 +487,9 @@ interface Trouble {
 const troubleOf = (error: unknown): Trouble => {
   const text = textsOf(error)
   const reason = FULL.test(text) ? "full" : DENIED.test(text) ? "denied" : "away"
-  const named = typeof error === "object" && error !== null ? Reflect.get(error, "cause") ?? error : error
-  const cause = KNOWN.exec(text)?.[0] ?? OURS.exec(text)?.[0] ?? (named instanceof Error ? named.constructor.name : "?")
-  return { reason, cause }
+  const named: unknown = error instanceof Redis.RedisError ? error.cause : error
+  const type = typeof named === "object" && named !== null ? named.constructor.name : typeof named
+  return { reason, cause: KNOWN.exec(text)?.[0] ?? OURS.exec(text)?.[0] ?? type }
 }
 
 const failure = (space: string, { cause, reason }: Trouble) => new Store.StoreError({ reason, cache: space, cause })
@@ -874,16 +888,24 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
     told: false,
     lost: (client) => Effect.suspend(() => link.client === client ? lost : Effect.void)
   }
-  const once = Effect.map(Effect.provideContext(dial(client, scope), context), ({ line, redis }) => {
-    link.client = redis
-    lost = Effect.suspend(() => {
-      link.client = undefined
-      return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+  const once = (tried: number) => {
+    // Clients warn of each try: the first says it all. What happens later is told by events of the caches.
+    const dialed = Effect.updateService(
+      dial(client, scope),
+      References.MinimumLogLevel,
+      (level) => tried === 0 ? level : "Error"
+    )
+    return Effect.map(Effect.provideContext(dialed, context), ({ line, redis }) => {
+      link.client = redis
+      lost = Effect.suspend(() => {
+        link.client = undefined
+        return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+      })
     })
-  })
+  }
   const tries = Effect.gen(function*() {
     for (let tried = 0;; tried++) {
-      const dialed = yield* Effect.result(once)
+      const dialed = yield* Effect.result(once(tried))
       if (Result.isSuccess(dialed)) return
       const error = dialed.failure
       link.trouble = troubleOf(error)
@@ -898,7 +920,7 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       yield* Effect.sleep(pause * (0.5 + 0.5 * (yield* Random.next)))
     }
   })
-  yield* required ? once : Effect.forkIn(tries, scope)
+  yield* required ? once(0) : Effect.forkIn(tries, scope)
   return link
 })
 
