@@ -45,8 +45,8 @@ import * as Store from "./Store.ts"
 
 /**
  * What every script begins with. It makes the clock where there is none or where it can't be relied on, says the time,
- * and refuses what comes too late. ARGV: 1 how a new epoch's name begins, 2 and 3 what the asker has heard, 4 and 5 since when
- * and until when the command may run.
+ * and refuses what comes too late. ARGV: 1 how a new epoch's name begins, 2 and 3 what the asker has heard, 4 and 5
+ * since when and until when the command may run.
  *
  * In the clock: `e` epoch, `n` counter, `c` counter of the last clear, `t` TIME of the last command that wrote, `x` its
  * end, `s123` notes. Numbers are doubles, exact as long as they are whole and below 2^53.
@@ -946,7 +946,8 @@ export interface Settings {
 export interface Options<E, R> extends Settings {
   /**
    * Builds the client, for this store alone. It should fail commands while it is not connected instead of queueing
-   * them (`disableOfflineQueue` of node-redis).
+   * them, and try soon and often to connect again: `disableOfflineQueue: true` and a `socket.reconnectStrategy` of
+   * some hundred milliseconds, where it is node-redis. How long a call may take is not its business.
    */
   readonly client: Layer.Layer<Redis.Redis, E, R>
   /** The layer waits for Redis, and fails where it is absent or refuses us. Default: it is built without. */
