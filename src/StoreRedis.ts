@@ -722,9 +722,13 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     if (Result.isFailure(read)) return { ...nothing, problem: read.failure }
     if (state === "odd") return { ...nothing, problem: "json" }
     const { counter, epoch, jitter, stamp, tags, valueText, windows } = read.success
+    // By its facts it was alive: a record that says something else is none of ours.
+    const there = Math.floor(time) - stamp
+    if (there < 0) return { ...nothing, problem: "stamp" }
+    if (there >= windows.life) return { ...nothing, problem: "windows" }
     // Nobody knows how long the answer was on its way: all of the round trip.
     const age = Math.ceil(time - stamp + received - sent)
-    if (spoilt || age < 0 || age >= windows.life) return nothing
+    if (spoilt || age >= windows.life) return nothing
     const clock = { epoch, counter }
     return { ...nothing, entry: { value: valueText, age, clock, windows, jitter, tags, marked: Number(mark) } }
   }

@@ -674,6 +674,8 @@ describe.skipIf(!reachable)("a store in Redis", () => {
       ["a newer format", record().replace(`"format":1`, `"format":2`), "format"],
       ["another key's record", record({ key: "other" }), "key"],
       ["a stamp that is no time", record().replace(/"stamp":\d+/, `"stamp":"now"`), "stamp"],
+      ["a stamp in the future", record({ stamp: Date.now() + 3_600_000 }), "stamp"],
+      ["a life that is over", record({ stamp: Date.now() - 400_000 }), "windows"],
       ["windows of another shape", record().replace(`{"life":360000}`, "null"), "windows"],
       ["no value", record().replace(`,"value":"v"`, ""), "value"],
       ["a value that is too deep", record({}, `${"[".repeat(300)}${"]".repeat(300)}`), "depth"],
@@ -747,6 +749,19 @@ describe.skipIf(!reachable)("a store in Redis", () => {
           assert.isTrue(yield* end("well"))
           assert.strictEqual(yield* us.value("k"), "well")
         }
+      }))
+
+    it.live("facts that say of a time to come are as good as none", () =>
+      Effect.gen(function*() {
+        const us = yield* view
+        const redis = yield* raw(url())
+        yield* us.set("k", "v")
+        const lua =
+          `local a, b, c, d, e, f, g, of, slots = struct.unpack('<dddddddBc0Hc0', redis.call('HGET', KEYS[1], 'f1'))
+          redis.call('HSET', KEYS[1], 'f1', struct.pack('<dddddddBc0Hc0', a + 1e6, b, c, d, e, f, g, #of, of, #slots, slots))`
+        yield* redis.send("EVAL", lua, "1", `{test:${us.asker.space}}:k`)
+        const { entry, lease } = yield* us.open("k", "one")
+        assert.deepStrictEqual([entry, lease], [undefined, "given"])
       }))
 
     for (const [type, ...command] of [["string", "SET", "x"], ["list", "RPUSH", "x"], ["set", "SADD", "x"]] as const) {
