@@ -241,8 +241,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       if (landing.value === undefined) return this.attend({ ...reader, source: "store" })
       const { at, entry, noted, pass } = landing.value
       const mine = (isStarter || (!pass && (!noted || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
+      // Nobody can say what a load that was joined has missed since it began.
+      const reason = !isStarter && reader.asked === "away" && !policy.strict ? "store" : undefined
       return mine
-        ? Exit.succeed(request.view(name, entry, { status: found, source: "lookup", reason: undefined, at, policy }))
+        ? Exit.succeed(request.view(name, entry, { status: found, source: "lookup", reason, at, policy }))
         : this.attend(reader)
     }
     const { cause } = landing

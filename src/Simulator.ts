@@ -144,6 +144,8 @@ export interface SimulationOptions {
   readonly acts?: ReadonlyArray<Act> | undefined
   /** One load in so many fails; 0 for none. Default 8. */
   readonly failures?: number | undefined
+  /** Stands between each process and the store: to see what a store that breaks its promises does to a fleet. */
+  readonly between?: ((store: Store.Store["Service"]) => Store.Store["Service"]) | undefined
 }
 
 /**
@@ -437,8 +439,9 @@ class Run {
   private readonly options: Required<{ [K in keyof SimulationOptions]: Exclude<SimulationOptions[K], undefined> }>
 
   constructor(options: SimulationOptions, choose: (bound: number) => number | undefined) {
-    const { acts = ACTS, failures = 8, faults = FAULTS, keys = ["a", "b"], processes = 2, seed, steps = 150 } = options
-    this.options = { acts, failures, faults, keys, processes, seed, steps }
+    const { acts = ACTS, between = (store) => store, failures = 8, faults = FAULTS } = options
+    const { keys = ["a", "b"], processes = 2, seed, steps = 150 } = options
+    this.options = { acts, between, failures, faults, keys, processes, seed, steps }
     this.choose = (bound) => {
       const choice = choose(bound)
       this.isOver ||= choice === undefined
@@ -457,7 +460,7 @@ class Run {
 
   contextOf(life: Life | undefined): Context.Context<never> {
     const random = Effect.runSync(
-      Random.withSeed(Random.Random, `${this.options?.seed ?? 0} ${life?.process.name} ${this.step}`)
+      Random.withSeed(Random.Random, `${this.options.seed} ${life?.process.name} ${this.step}`)
     )
     return Context.make(Clock.Clock, new Watch(this, life)).pipe(
       Context.add(Scheduler.Scheduler, this.turns),
@@ -610,7 +613,10 @@ class Run {
   private boot(process: Process): void {
     const life = new Life(this, process)
     process.life = life
-    const store = Layer.effect(Store.Store, Effect.map(Store.Store, (store) => this.watched(life, store))).pipe(
+    const store = Layer.effect(
+      Store.Store,
+      Effect.map(Store.Store, (store) => this.options.between(this.watched(life, store)))
+    ).pipe(
       Layer.provide(this.store.connect(process.name))
     )
     const layer = layerOf(store)
@@ -919,8 +925,8 @@ class Run {
     }
     if (reading.time <= executed.time + TRUST) return
     // Memory in an outage; and a new epoch proves nothing, so that it marks.
-    if (!strict && reason === "store" && life.failures > 0) return
-    const isMarked = reason === "marked" || reason === "error"
+    if (!strict && (reason === "store" || reason === "error") && life.failures > 0) return
+    const isMarked = reason === "marked" || reason === "error" || reason === "lease"
     if (!strict && isMarked && this.epochs.some((step) => step >= executed.step)) return
     this.break("bound", `${though} was done ${reading.time - executed.time} ms before it began`)
   }

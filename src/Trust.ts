@@ -223,6 +223,14 @@ export class Trust {
     if (debt.mode === "clear") this.all = this.all > turn ? this.all : 0
     else if (debt.mode === "tag") {
       if ((this.tags.get(debt.tag) ?? 0) < turn) this.tags.delete(debt.tag)
-    } else for (const name of debt.names) if ((this.owed.get(name)?.turn ?? 0) < turn) this.owed.delete(name)
+    } else {
+      for (const name of debt.names) {
+        const owed = this.owed.get(name)
+        // A mark does not pay for what was to go.
+        if (owed !== undefined && owed.turn < turn && (debt.mode === "hard" || owed.mode === "soft")) {
+          this.owed.delete(name)
+        }
+      }
+    }
   }
 }

@@ -1,11 +1,19 @@
 /**
  * The laws of a store: each store here keeps those of the powers it declares, and each broken one breaks a law.
  */
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { Store } from "effect-swr"
+import * as StoreKeyValue from "effect-swr/StoreKeyValue"
+import * as StoreRedis from "effect-swr/StoreRedis"
 import * as Testing from "effect-swr/Testing"
+import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { client, reachable, shared, until } from "./Redis.ts"
 
 type Shape = Store.Store["Service"]
 
@@ -48,6 +56,64 @@ describe("the simulated store", () => {
     assert.deepStrictEqual(of({}), ["all", "announces", "fences", "leases", "tags"])
     assert.deepStrictEqual(of({ fences: false, leases: false, announces: false, tags: false }), ["all"])
   })
+})
+
+describe("the store over a KeyValueStore", () => {
+  const powers: Store.Powers = { fences: false, leases: false, announces: false, tags: true, ages: "wall" }
+  // It does not declare that it fences, since it does so for one process alone.
+  const alone = { ...powers, fences: true }
+  const found = (layer: Layer.Layer<Store.Store>, wait: (millis: number) => Effect.Effect<void>, unit?: number) =>
+    Effect.map(
+      Effect.forEach(
+        Testing.laws({ powers: alone, wait, unit }),
+        ({ check, name }) =>
+          Effect.match(Effect.provide(check, layer), {
+            onFailure: (broken) => [`${name}: ${broken.message}`],
+            onSuccess: () => []
+          })
+      ),
+      (broken) => broken.flat()
+    )
+
+  it.effect("keeps the laws", () =>
+    Effect.gen(function*() {
+      // An age reaches back to before its time 0.
+      yield* TestClock.adjust("1 day")
+      const layer = StoreKeyValue.layer().pipe(Layer.provide(KeyValueStore.layerMemory))
+      const declared = yield* Effect.provide(Store.Store.use((store) => Effect.succeed(store.powers)), layer)
+      assert.deepStrictEqual(declared, powers)
+      assert.deepStrictEqual(yield* found(layer, (millis) => TestClock.adjust(millis)), [])
+    }))
+
+  it.live("keeps them with files, on the real clock", () =>
+    Effect.gen(function*() {
+      const path = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-swr-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
+      const layer = StoreKeyValue.layer().pipe(
+        Layer.provide(KeyValueStore.layerFileSystem(path)),
+        Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer)),
+        Layer.orDie
+      )
+      assert.deepStrictEqual(yield* found(layer, Effect.sleep, 50), [])
+    }))
+})
+
+describe.skipIf(!reachable)("the store in Redis", () => {
+  const url = shared()
+  for (const { check, name } of Testing.laws({ powers: every, wait: Effect.sleep, unit: 60 })) {
+    it.live(name, () => {
+      const layer = StoreRedis.layer({ client: client(url()), prefix: "laws" })
+      const ready = Store.Store.use((store) =>
+        until(
+          Effect.isSuccess(store.ask({ space: "ready", version: "", heard: undefined, within: 1000 })),
+          "the store is there"
+        )
+      )
+      return Effect.provide(Effect.andThen(ready, check), layer)
+    })
+  }
 })
 
 // ----- stores that break their promises: each in one place

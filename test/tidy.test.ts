@@ -27,6 +27,7 @@ const house: Record<string, string> = {
   Handle: "Answer, Codec, Instance, Namespace, type Flight, Options, Policy, Key, type Job, type Entry, type Store",
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, Event",
   StoreRedis: "Store, Codec",
+  StoreKeyValue: "Store, Codec, Policy, Key",
   Swr: "*",
   HttpHeaders: "",
   HttpPolicy: "HttpHeaders",
