@@ -160,7 +160,9 @@ export class Wire {
       const server = createServer((socket) => wire.join(socket, target))
       const listen = () => {
         const address = server.address()
-        if (typeof address === "object" && address !== null) resume(Effect.succeed(wire = new Wire(server, address.port)))
+        if (typeof address === "object" && address !== null) {
+          resume(Effect.succeed(wire = new Wire(server, address.port)))
+        }
       }
       let wire: Wire
       server.listen(0, "127.0.0.1", listen)
@@ -186,18 +188,24 @@ export class Wire {
         cut()
       })
     }
-    near.on("data", this.carry((data) => {
-      const text = data.toString("latin1")
-      listens ||= /\bSUBSCRIBE\r\n/i.test(text)
-      if (this.cuts > 0 && /EVALSHA/i.test(text)) {
-        this.cuts--
-        // What has arrived so far is half a command.
-        far.write(data.subarray(0, data.length >> 1), cut)
-      } else far.write(data)
-    }))
-    far.on("data", this.carry((data) => {
-      if (!listens || !this.deaf) near.write(data)
-    }))
+    near.on(
+      "data",
+      this.carry((data) => {
+        const text = data.toString("latin1")
+        listens ||= /\bSUBSCRIBE\r\n/i.test(text)
+        if (this.cuts > 0 && /EVALSHA/i.test(text)) {
+          this.cuts--
+          // What has arrived so far is half a command.
+          far.write(data.subarray(0, data.length >> 1), cut)
+        } else far.write(data)
+      })
+    )
+    far.on(
+      "data",
+      this.carry((data) => {
+        if (!listens || !this.deaf) near.write(data)
+      })
+    )
   }
 
   /** In order, also where the delay changes. */

@@ -7,12 +7,12 @@
  */
 import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, Option, Redacted, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, Redacted, Schema, Scope } from "effect"
 import { type Event, Swr } from "effect-swr"
-import type * as Redis from "effect/persistence/Redis"
 import * as StoreRedis from "effect-swr/StoreRedis"
+import type * as Redis from "effect/persistence/Redis"
 import { collect, logs, only } from "./Origin.ts"
-import { absent, installed, raw, server, type Server, type Settings, until, type Wire, wire } from "./Redis.ts"
+import { absent, installed, raw, type Server, server, type Settings, until, type Wire, wire } from "./Redis.ts"
 
 const WINDOW = 300
 const limits = { storeDeadline: 100, trustFor: 400, leaseFor: 800 } as const
@@ -105,12 +105,12 @@ class Process {
 
 type Cache = Swr.Instance<string, number, Swr.LoadTimeout>
 
-/** A client that is back soon after its server is: what it does by itself may take it two seconds. */
+/** A client that leaves it to the store to connect anew: what it does by itself may take it two seconds. */
 const client = (url: string, password?: Redacted.Redacted<string>) =>
   NodeRedis.layer({
     url,
     disableOfflineQueue: true,
-    socket: { reconnectStrategy: (tries: number) => Math.min(20 * 2 ** tries, 200) },
+    socket: { reconnectStrategy: false },
     ...password && { password: Redacted.value(password) }
   })
 
@@ -208,9 +208,13 @@ const recovers = (fleet: Fleet) =>
     yield* Effect.sleep(first - took)
     assert.isAtMost(numbers.loads - loads, alone(fleet, first), "no herd")
     const calm = numbers.loads
+    const failures = () => processes.flatMap(({ events }) => only(events, "StoreFailed")).length
+    const failed = failures()
     const began = performance.now()
     yield* Effect.sleep(600)
-    assert.isAtMost(numbers.loads - calm, together(performance.now() - began), "one loads for all")
+    // A machine too busy for the deadline makes a process load for itself.
+    const most = together(performance.now() - began) + KEYS.length * (failures() - failed)
+    assert.isAtMost(numbers.loads - calm, most, "one loads for all")
     yield* Fiber.interrupt(busy)
     // The store is used again, by all.
     for (const process of processes) assert.isTrue(yield* process.invalidate("a"), process.failed.at(-1))
@@ -252,15 +256,18 @@ const over = <A, E>(
     return yield* test({ up, fleet, redis })
   }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
 
-/** The fields of what is kept of a key. */
-const kept = (redis: Redis.Redis["Service"], key: string) =>
+/** What is kept of a key: its record, and what is kept beside it. */
+interface Kept {
+  readonly name: string
+  readonly text: string
+  readonly facts: string
+}
+
+const kept = (redis: Redis.Redis["Service"], key: string): Effect.Effect<Kept, Redis.RedisError> =>
   Effect.gen(function*() {
-    const names = yield* redis.send<ReadonlyArray<string>>("KEYS", `*:*"${key}"`)
-    const name = names[0]
-    if (name === undefined) return { name: "", fields: new Map<string, string>() }
-    const all = yield* redis.send<ReadonlyArray<string>>("HGETALL", name)
-    const fields = new Map(Array.from({ length: all.length / 2 }, (_, i) => [all[2 * i]!, all[2 * i + 1]!]))
-    return { name, fields }
+    const [name = ""] = yield* redis.send<ReadonlyArray<string>>("KEYS", `*"${key}"`)
+    const [text, facts] = yield* redis.send<ReadonlyArray<string | null>>("HMGET", name, "r", "f")
+    return { name, text: text ?? "", facts: facts ?? "" }
   })
 
 it("there is a Redis to start", (test) => {
@@ -303,18 +310,22 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
         }), ["maxmemory-policy", "noeviction"]))
 
     it.live("evicts keys (allkeys-lru), the clock of the cache among them", () =>
-      over(({ fleet, redis, up }) =>
-        Effect.gen(function*() {
-          const filler = yield* raw(up.url)
-          const junk = "x".repeat(50_000)
-          let written = 0
-          const fill = Effect.forever(Effect.suspend(() => filler.send("SET", `junk${written++}`, junk)))
-          const lose = Effect.forever(Effect.andThen(redis.send("DEL", "{test:numbers}"), Effect.sleep(150)))
-          const filling = yield* Effect.forkScoped(Effect.all([fill, lose], { concurrency: 2 }))
-          yield* survives(fleet, { comes: Effect.void, goes: Fiber.interrupt(filling), lasts: 1_000 })
-          const stats = yield* redis.send<string>("INFO", "stats")
-          assert.match(stats, /evicted_keys:[1-9]/)
-        }), ["maxmemory", "4mb"], ["maxmemory-policy", "allkeys-lru"]))
+      over(
+        ({ fleet, redis, up }) =>
+          Effect.gen(function*() {
+            const filler = yield* raw(up.url)
+            const junk = "x".repeat(50_000)
+            let written = 0
+            const fill = Effect.forever(Effect.suspend(() => filler.send("SET", `junk${written++}`, junk)))
+            const lose = Effect.forever(Effect.andThen(redis.send("DEL", "{test:numbers}"), Effect.sleep(150)))
+            const filling = yield* Effect.forkScoped(Effect.all([fill, lose], { concurrency: 2 }))
+            yield* survives(fleet, { comes: Effect.void, goes: Fiber.interrupt(filling), lasts: 1_000 })
+            const stats = yield* redis.send<string>("INFO", "stats")
+            assert.match(stats, /evicted_keys:[1-9]/)
+          }),
+        ["maxmemory", "4mb"],
+        ["maxmemory-policy", "allkeys-lru"]
+      ))
 
     it.live("becomes a replica that takes no writes", () =>
       over(({ fleet, redis }) =>
@@ -325,12 +336,15 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
             comes: redis.send("REPLICAOF", "127.0.0.1", String(port)),
             goes: redis.send("REPLICAOF", "NO", "ONE")
           })
-        })))
+        })
+      ))
   })
 
   describe("I7: the wire", () => {
     const wired = <A, E>(
-      test: (on: { readonly line: Wire; readonly up: Server; readonly fleet: Fleet }) => Effect.Effect<A, E, Scope.Scope>
+      test: (
+        on: { readonly line: Wire; readonly up: Server; readonly fleet: Fleet }
+      ) => Effect.Effect<A, E, Scope.Scope>
     ) =>
       Effect.gen(function*() {
         const up = yield* server()
@@ -351,7 +365,8 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
         Effect.gen(function*() {
           const resets = yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(60), line.reset)))
           yield* survives(fleet, { comes: Effect.void, goes: Fiber.interrupt(resets) })
-        })))
+        })
+      ))
 
     it.live("is reset in the middle of commands", () =>
       wired(({ fleet, line }) => survives(fleet, { comes: set(line, { cuts: 12 }), goes: set(line, { cuts: 0 }) })))
@@ -371,7 +386,8 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
           }
           yield* set(line, { deaf: false })
           yield* recovers(fleet)
-        })))
+        })
+      ))
 
     it.live("I4: brings a write whose caller has given up, after a newer one", () =>
       Effect.gen(function*() {
@@ -389,17 +405,16 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
         assert.strictEqual(error.reason, "away")
         yield* quick.cache.set("k", 1_000_002)
         const seen: Array<number> = []
-        const kinds = new Set<string>()
+        const inStore = new Set<string | undefined>()
         for (let i = 0; i < 40; i++) {
           seen.push(yield* quick.read("k"))
-          const { fields } = yield* kept(redis, "k")
-          fields.forEach((text, field) => {
-            if (field.startsWith("r")) kinds.add(`${/"value":(\d+)/.exec(text)?.[1]}`)
-          })
+          const { text } = yield* kept(redis, "k")
+          inStore.add(/"value":(\d+)/.exec(text)?.[1])
           yield* Effect.sleep(10)
         }
         assert.notInclude(seen, old)
-        assert.notInclude([...kinds], String(old))
+        assert.include([...inStore], "1000002")
+        assert.notInclude([...inStore], String(old))
         assert.include(seen, 1_000_002)
         line.delay = 0
         // Its debt is paid as an invalidation, never with the value.
@@ -408,4 +423,157 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
         assert.deepStrictEqual([...slow.wrong, ...quick.wrong], [])
       }).pipe(Effect.scoped, Effect.provide(Logger.layer([]))))
   })
+
+  describe("I10: what is stored", () => {
+    /** How the record of a key comes to be something else. */
+    const spoilers: ReadonlyArray<
+      readonly [
+        name: string,
+        problem: string | undefined,
+        spoil: (redis: Redis.Redis["Service"], key: Kept) => Effect.Effect<unknown, unknown>
+      ]
+    > = [
+      ["another program's text under our key", "json", (redis, { name }) => redis.send("SET", name, "not ours")],
+      [
+        "another program's list under our key",
+        "json",
+        (redis, { name }) => Effect.andThen(redis.send("DEL", name), redis.send("RPUSH", name, "not", "ours"))
+      ],
+      [
+        "garbage in place of the record",
+        "json",
+        (redis, { name, text }) => redis.send("HSET", name, "r", Array.from(text, () => "\u0000\u00ff{").join(""))
+      ],
+      [
+        "a truncated record",
+        "json",
+        (redis, { name, text }) => redis.send("HSET", name, "r", text.slice(0, text.length >> 1))
+      ],
+      [
+        "half of what is kept beside the record",
+        "json",
+        (redis, { facts, name }) => redis.send("HSET", name, "f", facts.slice(0, 5))
+      ],
+      [
+        "the record of another key",
+        "key",
+        (redis, { name, text }) => redis.send("HSET", name, "r", text.replace("\\\"a\\\"", "\\\"b\\\""))
+      ],
+      [
+        "a record of an older format",
+        "format",
+        (redis, { name, text }) => redis.send("HSET", name, "r", text.replace("\"format\":1", "\"format\":0"))
+      ],
+      [
+        "a record of a newer format",
+        "format",
+        (redis, { name, text }) => redis.send("HSET", name, "r", text.replace("\"format\":1", "\"format\":2"))
+      ],
+      [
+        "a value of another shape",
+        undefined,
+        (redis, { name, text }) =>
+          redis.send("HSET", name, "r", text.replace(/"value":.*$/, `"value":{"__proto__":{"n":1}}}`))
+      ],
+      [
+        "a value without end",
+        "depth",
+        (redis, { name, text }) =>
+          redis.send("HSET", name, "r", text.replace(/"value":.*$/, `"value":${"[".repeat(5000)}${"]".repeat(5000)}}`))
+      ]
+    ]
+
+    for (const [name, problem, spoil] of spoilers) {
+      it.live(`is ${name}`, () =>
+        over(({ fleet, redis }) =>
+          Effect.gen(function*() {
+            const { numbers, processes: [p1, p2] } = fleet
+            if (p1 === undefined || p2 === undefined) return assert.fail()
+            const first = yield* p1.read("a")
+            // Who waits is answered before the store is told.
+            yield* until(Effect.map(kept(redis, "a"), ({ text }) => text.includes(`"value":${first}`)), "it is kept")
+            yield* spoil(redis, yield* kept(redis, "a"))
+            // The first to look for it loads, all others are given what that one has put there.
+            assert.strictEqual(yield* p2.read("a"), first + 1)
+            assert.strictEqual(numbers.loads, 2)
+            const [failed] = only(p2.events, "DecodeFailed")
+            assert.isDefined(failed, "it is reported")
+            if (problem !== undefined) assert.strictEqual(failed.error, problem)
+            yield* Effect.sleep(WINDOW)
+            yield* agree(fleet, ["a"])
+            assert.isTrue(yield* p1.invalidate("a"))
+            yield* agree(fleet, ["a"])
+            assert.isUndefined(Reflect.get({}, "n"))
+            assert.deepStrictEqual(fleet.processes.flatMap(({ wrong }) => wrong), [])
+          })
+        ))
+    }
+
+    it.live("is a value of 10 MB", () =>
+      Effect.gen(function*() {
+        const up = yield* server()
+        const big = "x".repeat(10_000_000)
+        let loads = 0
+        const process = Effect.gen(function*() {
+          const store = StoreRedis.layer({ client: client(up.url), prefix: "test", required: true })
+          const layer = Swr.layerStore({ ...limits, storeDeadline: 2_000 }).pipe(Layer.provide(store))
+          const context = yield* Layer.build(layer)
+          return yield* Effect.provideContext(
+            Swr.make({
+              name: "texts",
+              lookup: (key: string) => Effect.sync(() => `${++loads} ${key} ${key === "big" ? big : ""}`),
+              schema: Schema.String,
+              freshFor: "10 seconds",
+              maxAge: "1 minute"
+            }),
+            context
+          )
+        })
+        const [p1, p2] = [yield* process, yield* process]
+        const began = performance.now()
+        const value = yield* p1.get("big")
+        assert.strictEqual(value, `1 big ${big}`)
+        const small = yield* Effect.forEach([p1, p2], (cache) => cache.get("small"))
+        assert.deepStrictEqual(small, ["2 small ", "2 small "])
+        assert.isTrue((yield* p2.get("big")) === value, "the store has it for the others")
+        yield* p2.invalidate("big")
+        assert.isTrue((yield* p2.get("big")) === `3 big ${big}`)
+        yield* until(Effect.map(p1.get("big"), (value) => value.startsWith("3")), "the other one hears of it")
+        assert.strictEqual(loads, 3)
+        assert.isBelow(performance.now() - began, 10_000)
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([]))), 20_000)
+  })
+
+  it.live("a wrong password is said once, clearly, and never printed", () =>
+    Effect.gen(function*() {
+      const secret = "correct-horse-battery-staple"
+      const up = yield* server(["requirepass", secret])
+      const wrong = "Tr0ub4dor&3-wrong"
+      const log = logs()
+      const run = Effect.gen(function*() {
+        const fleet = yield* fleetAt(up.url, { required: false, password: Redacted.make(wrong) })
+        yield* during(fleet, 500)
+        return fleet
+      })
+      const fleet = yield* Effect.provide(run, log.layer)
+      sound(fleet)
+      for (const { events, failed } of fleet.processes) {
+        const reasons = new Set(only(events, "StoreFailed").map(({ reason }) => reason))
+        assert.include([...reasons], "denied")
+        assert.isAbove(failed.length, 0, "a last word says that it did not get there")
+        assert.notInclude(JSON.stringify([events, failed]), wrong)
+      }
+      const said = log.lines.filter((line) => line.includes("Redis refuses us"))
+      assert.lengthOf(said, fleet.processes.length, "once for each process")
+      for (const line of said) assert.match(line, /^Error/)
+      assert.notInclude(log.lines.join(), wrong)
+      assert.notInclude(log.lines.join(), secret)
+      const required = yield* Effect.exit(
+        Layer.build(
+          StoreRedis.layer({ client: client(up.url, Redacted.make(wrong)), prefix: "test", required: true })
+        )
+      ).pipe(Effect.provide(log.layer))
+      assert.isTrue(Exit.isFailure(required))
+      assert.notInclude(String(required) + JSON.stringify(required), wrong)
+    }).pipe(Effect.scoped))
 })
