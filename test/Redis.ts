@@ -236,12 +236,17 @@ export const client = (url: string, password?: Redacted.Redacted<string>) =>
   NodeRedis.layer({
     url,
     disableOfflineQueue: true,
+    // The store connects anew by itself, and sooner.
+    socket: { reconnectStrategy: false },
     ...password && { password: Redacted.value(password) }
   })
 
 /** A client for the test itself. */
 export const raw = (url: string) =>
-  Effect.map(Layer.build(client(url)), (context) => Context.get(context, Redis.Redis)).pipe(
+  Effect.map(
+    Layer.build(NodeRedis.layer({ url, disableOfflineQueue: true })),
+    (context) => Context.get(context, Redis.Redis)
+  ).pipe(
     Effect.provide(Logger.layer([]))
   )
 

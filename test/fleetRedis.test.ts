@@ -5,14 +5,13 @@
  * In all of it: no read fails whose lookup works, none hangs, none is given what its own process had invalidated before
  * it began; and when the server is back the processes agree within a second, without a herd at the origin.
  */
-import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Logger, Redacted, Schema, Scope } from "effect"
 import { type Event, Swr } from "effect-swr"
 import * as StoreRedis from "effect-swr/StoreRedis"
 import type * as Redis from "effect/persistence/Redis"
 import { collect, logs, only } from "./Origin.ts"
-import { absent, installed, raw, type Server, server, type Settings, until, type Wire, wire } from "./Redis.ts"
+import { absent, client, installed, raw, type Server, server, type Settings, until, type Wire, wire } from "./Redis.ts"
 
 const WINDOW = 300
 const limits = { storeDeadline: 100, trustFor: 400, leaseFor: 800 } as const
@@ -104,15 +103,6 @@ class Process {
 }
 
 type Cache = Swr.Instance<string, number, Swr.LoadTimeout>
-
-/** A client that leaves it to the store to connect anew: what it does by itself may take it two seconds. */
-const client = (url: string, password?: Redacted.Redacted<string>) =>
-  NodeRedis.layer({
-    url,
-    disableOfflineQueue: true,
-    socket: { reconnectStrategy: false },
-    ...password && { password: Redacted.value(password) }
-  })
 
 const processAt = Effect.fnUntraced(function*(
   url: string,
