@@ -77,7 +77,7 @@ class Process {
         this.reads++
         if (took > HANG) this.wrong.push(`${this.name}: a read of ${key} took ${took} ms`)
         if (Exit.isFailure(exit)) {
-          this.wrong.push(`${this.name}: a read of ${key} failed: ${exit.cause}`)
+          this.wrong.push(`${this.name}: a read of ${key} failed: ${String(exit.cause)}`)
           return 0
         }
         if (exit.value <= floor) this.wrong.push(`${this.name}: ${key} is ${exit.value}, invalidated at ${floor}`)
