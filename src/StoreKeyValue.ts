@@ -32,7 +32,7 @@ import * as Store from "./Store.ts"
  * @category models
  */
 export interface Options {
-  /** What all its names begin with: the `KeyValueStore` may be others' too. Letters, digits and dashes. Default `swr`. */
+  /** What all its names begin with: letters, digits and dashes. Others may use the `KeyValueStore` too. Default `swr`. */
   readonly prefix?: string | undefined
   /** Larger records are not read. Default 1 MiB. */
   readonly maxBytes?: number | undefined

@@ -950,8 +950,8 @@ export interface Settings {
 export interface Options<E, R> extends Settings {
   /**
    * Builds the client, for this store alone. It should fail commands while it is not connected instead of queueing
-   * them, and try soon and often to connect again: `disableOfflineQueue: true` and a `socket.reconnectStrategy` of
-   * some hundred milliseconds, where it is node-redis. How long a call may take is not its business.
+   * them (`disableOfflineQueue` of node-redis), and leave it to the store to connect anew (`reconnectStrategy: false`):
+   * after an outage node-redis by itself is back within two seconds, the store within half of one.
    */
   readonly client: Layer.Layer<Redis.Redis, E, R>
   /** The layer waits for Redis, and fails where it is absent or refuses us. Default: it is built without. */
@@ -996,7 +996,11 @@ export const make = (
  * import * as StoreRedis from "effect-swr/StoreRedis"
  *
  * const store = StoreRedis.layer({
- *   client: NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true }),
+ *   client: NodeRedis.layer({
+ *     url: "redis://localhost:6379",
+ *     disableOfflineQueue: true,
+ *     socket: { reconnectStrategy: false }
+ *   }),
  *   prefix: "shop"
  * })
  * console.log(Layer.isLayer(store)) // true
@@ -1027,7 +1031,11 @@ export const layer: {
  * import * as StoreRedis from "effect-swr/StoreRedis"
  *
  * const store = StoreRedis.layerConfig({
- *   client: NodeRedis.layerConfig({ url: Config.String("REDIS_URL"), disableOfflineQueue: Config.succeed(true) }),
+ *   client: NodeRedis.layerConfig({
+ *     url: Config.String("REDIS_URL"),
+ *     disableOfflineQueue: Config.succeed(true),
+ *     socket: Config.succeed({ reconnectStrategy: false })
+ *   }),
  *   prefix: Config.String("REDIS_PREFIX"),
  *   required: Config.Boolean("REDIS_REQUIRED").pipe(Config.withDefault(false))
  * }).pipe(
