@@ -36,7 +36,18 @@ export const make = Effect.fnUntraced(function*(argument: string) {
     workers.get(pid)?.process.kill("SIGKILL")
     workers.delete(pid)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => [...workers.keys()].forEach(kill)))
+  const gone = (worker: Worker) =>
+    Effect.callback<void>((resume) => {
+      if (worker.isDead()) return resume(Effect.void)
+      worker.once("exit", () => resume(Effect.void))
+    })
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      const left = Array.from(workers.values())
+      Array.from(workers.keys()).forEach(kill)
+      return Effect.forEach(left, gone, { concurrency: "unbounded", discard: true })
+    })
+  )
   const started = Effect.callback<{ readonly pid: number; readonly port: number }>((resume) => {
     const worker = cluster.fork()
     const pid = worker.process.pid ?? 0
