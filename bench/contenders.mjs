@@ -8,6 +8,8 @@
  * @property {number} [error] milliseconds after that in which it stands in for a failing load
  * @property {(key: string) => any} load the origin
  * @property {boolean} [waits] whether `load` answers a promise
+ * @property {ReadonlyArray<string>} [keys] what a bare store is filled with, and how long its values are in `bytes`
+ * @property {number} [bytes]
  */
 
 /**
@@ -26,7 +28,7 @@
 /** Whether a kind of scenario makes sense for a contender. */
 export const takesPart = ({ error, only, stale, waits }, kind) => {
   if (only !== undefined) return only.includes(kind)
-  if (kind === "typed" || kind === "observed") return false
+  if (["typed", "observed", "stored", "unstored", "hit over a store"].includes(kind)) return false
   if (kind === "stale") return stale === true
   if (kind === "dead") return error === true
   if (kind === "herd") return waits === true
@@ -44,6 +46,7 @@ const far = [
   "./contenders/cachified.mjs",
   "./contenders/cacheable.mjs",
   "./contenders/bentocache.mjs",
+  "./contenders/redis.mjs",
   "./contenders/tanstack.mjs"
 ]
 

@@ -5,6 +5,8 @@ const perCall = "effect-swr, runPromise"
 const synchronous = "effect-swr, runSync"
 const face = "effect-swr, SwrPromise"
 const effect = "Effect Cache, in a fiber"
+const fleet = "effect-swr over Redis, in a fiber"
+const bento = "BentoCache over Redis"
 
 /** [scenario, ours, at most, times what] */
 const ratios = [
@@ -26,7 +28,14 @@ const ratios = [
   ["g", fiber, 0.25, effect],
   ["i", "effect-swr, with a schema", 1.05, fiber],
   ["j", "effect-swr, one listener", 1.5, fiber],
-  ["j", "effect-swr, listener gone", 1.1, fiber]
+  ["j", "effect-swr, listener gone", 1.1, fiber],
+  ["l", fleet, 1.5, "bare GET, in a fiber"],
+  ["l", fleet, 1, bento],
+  ["m", fleet, 1, bento],
+  ["n", fleet, 2, "bare GET, in a fiber"],
+  ["n", fleet, 1, bento],
+  ["o", fleet, 1.05, fiber],
+  ["o", fleet, 1, bento]
 ]
 
 /** The ratio of two rows: per round where there are samples, since a slow moment is slow for both. */
@@ -64,6 +73,10 @@ export const judge = (results) => {
   if (tail !== undefined) {
     say(`(h) ${fiber}: p99, ms`, tail.p99, 1)
     say(`(h) ${fiber}: p99.9, ms`, tail.p999, 5)
+  }
+  for (const [id, trips] of [["l", 1], ["m", 2], ["n", 1]]) {
+    const one = row(id, fleet)
+    if (one !== undefined) say(`(${id}) ${fleet}: round trips`, one.roundTrips, trips)
   }
   const dead = row("k", fiber)
   if (dead !== undefined) say(`(k) ${fiber}: calls per key and second`, dead.callsPerKeyPerSecond, 1)

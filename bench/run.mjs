@@ -37,7 +37,7 @@ export const run = async (scenario, contenders, settings) => {
       if (entry !== undefined) entries.push(entry)
     }
     const measured = await interleave(entries, settings)
-    const rows = rowsOf(measured.map((row, at) => ({ ...row, ...entries[at].more?.() })), "floor")
+    const rows = rowsOf(measured.map((row, at) => ({ ...row, ...entries[at].more?.() })), scenario.floor ?? "floor")
     for (const entry of entries) await entry.close()
     return [...rows.toSorted((one, other) => one.ns - other.ns), ...failures]
   }

@@ -26,6 +26,8 @@ const columns = {
   failed: "failed",
   loads: "loads",
   callsPerKeyPerSecond: "calls / key / s",
+  roundTrips: "round trips",
+  commands: "",
   note: ""
 }
 

@@ -36,6 +36,9 @@ const YIELD = 200
 /** How often what the store says may be overtaken by a last word, before a load goes on without it. */
 const DROPS = 2
 
+/** After how long a broken line of announcements is taken up again: at first, then doubling, and at most. */
+const LINE = { from: 50, most: 500 }
+
 /** How many keys of a debt are told at once. */
 const PAYMENT = 500
 
@@ -86,9 +89,11 @@ export class Fleet {
   readonly tiers = new Map<string, Tier<unknown, unknown>>()
   readonly store: Service
   readonly options: Options
+  private readonly now: () => number
 
   constructor(store: Service, host: Flight.Host, options: Options) {
     this.options = options
+    this.now = host.now
     let wasResting = false
     // Not floored, as the layer's clock is: a store answers within a millisecond.
     const time = () => Number(host.clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -132,12 +137,17 @@ export class Fleet {
       (announcement) => Effect.sync(() => tiers.get(announcement.space)?.hear(announcement))
     )
     const line = (wait: number): Effect.Effect<never> =>
-      Effect.flatMap(Effect.exit(heard), () => {
-        // Whatever was said meanwhile is lost.
-        tiers.forEach((tier) => tier.trust.distrust())
-        return Effect.andThen(Effect.sleep(wait), Effect.suspend(() => line(Math.min(wait * 2, 1_000))))
+      Effect.suspend(() => {
+        const since = this.now()
+        return Effect.flatMap(Effect.exit(heard), () => {
+          // Whatever was said meanwhile is lost.
+          tiers.forEach((tier) => tier.trust.distrust())
+          // One that has held for a while is waited for no longer than the first one.
+          const pause = this.now() - since > LINE.most ? LINE.from : wait
+          return Effect.andThen(Effect.sleep(pause), Effect.suspend(() => line(Math.min(pause * 2, LINE.most))))
+        })
       })
-    return line(100)
+    return line(LINE.from)
   }
 }
 

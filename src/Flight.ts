@@ -60,8 +60,8 @@ export interface Landing<A = unknown> {
   readonly at: number
   /** For who started the load alone. */
   readonly pass: boolean
-  /** The reading of the memory's clock at which a tag of this value was invalidated while it loaded; 0 for never. */
-  readonly noted: number
+  /** A tag of its value was invalidated while it loaded: who asked after that is not given it. */
+  readonly noted: boolean
 }
 
 /** What a flight may find before it lands: an entry in the store, or that the store is away. */

@@ -240,7 +240,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     if (Exit.isSuccess(landing)) {
       if (landing.value === undefined) return this.attend({ ...reader, source: "store" })
       const { at, entry, noted, pass } = landing.value
-      const mine = (isStarter || (!pass && (noted === 0 || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
+      const mine = (isStarter || (!pass && (!noted || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
       // Nobody can say what a load that was joined has missed since it began.
       const reason = !isStarter && reader.asked === "away" && !policy.strict ? "store" : undefined
       return mine
@@ -433,7 +433,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         // It landed without a load: there is one more to wait for.
         if (landing.value === undefined) return resume(this.reload(fiber, name, request, view))
         const { entry, noted, pass } = landing.value
-        const mine = isStarter || (!pass && (noted === 0 || joinedAt <= entry.clock))
+        const mine = isStarter || (!pass && (!noted || joinedAt <= entry.clock))
         resume(
           mine
             ? Effect.succeed(view(name, entry, this.written(request.spec.policy)))

@@ -402,7 +402,7 @@ export class Namespace<A = unknown, E = unknown> {
   answer(flight: Flight.Flight<A, E>, judged: Judged<A>): void {
     this.end(flight, false)
     const noted = this.noted(flight, judged)
-    if (noted > 0) this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+    if (noted) this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
     const landing = { entry: judged.entry, at: judged.at, pass: judged.wish === "pass", noted }
     flight.resolve(Exit.succeed(landing), this.host)
   }
@@ -415,10 +415,9 @@ export class Namespace<A = unknown, E = unknown> {
     flight.resolve(Exit.succeed(undefined), this.host)
   }
 
-  /** The reading of the clock at which a tag of the value was invalidated while it loaded; 0 for never. */
-  private noted(flight: Flight.Flight<A, E>, { entry }: Judged<A>): number {
-    const noted = this.memory.noted(entry.terms.tags)
-    return noted > flight.clock ? noted : 0
+  /** Whether a tag of the value was invalidated while it loaded. */
+  private noted(flight: Flight.Flight<A, E>, { entry }: Judged<A>): boolean {
+    return this.memory.noted(entry.terms.tags) > flight.clock
   }
 
   /** Stops a load that nobody waits for. */
@@ -478,7 +477,7 @@ export class Namespace<A = unknown, E = unknown> {
     if (wish === "pass" && (state.flight === flight || (alone && !flight.forgotten && state.passUntil !== 0))) {
       dropped = "pass"
       next = State.passed(state, now + PASS)
-    } else if (state.flight !== flight || !granted || this.noted(flight, judged) > 0) {
+    } else if (state.flight !== flight || !granted || this.noted(flight, judged)) {
       dropped = alone ? "pass" : "forgotten"
       next = State.refused(state, flight)
     } else if (wish !== undefined || flight.passing) {

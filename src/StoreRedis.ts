@@ -17,12 +17,26 @@
  * timed out is executed still, and would make an old value young.
  *
  * A user of Redis that is to have no other rights: `~{prefix:* &prefix:news +evalsha +script|load +subscribe +time
- * +hmget +hget +hset +hsetnx +hdel +hkeys +del +exists +pttl +pexpire +pexpireat +publish`, and what its client says to
+ * +hmget +hget +hset +hdel +hkeys +del +exists +pttl +pexpire +pexpireat +publish`, and what its client says to
  * open a connection. Who can write there can choose what readers get: records are judged, but not signed.
  *
  * @since 0.1.0
  */
-import { Cause, Clock, Config, Context, Effect, Exit, Fiber, Layer, Random, Result, Scope, Stream } from "effect"
+import {
+  Cause,
+  Clock,
+  Config,
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Random,
+  References,
+  Result,
+  Scope,
+  Stream
+} from "effect"
 import * as Redis from "effect/persistence/Redis"
 import * as Codec from "./Codec.ts"
 import * as Store from "./Store.ts"
@@ -31,65 +45,61 @@ import * as Store from "./Store.ts"
 
 /**
  * What every script begins with. It makes the clock where there is none or where it can't be relied on, says the time,
- * and refuses what comes too late. ARGV: 1 a name for a new epoch, 2 and 3 what the asker has heard, 4 and 5 since when
- * and until when the command may run, 6 the epoch under which it must.
+ * and refuses what comes too late. ARGV: 1 how a new epoch's name begins, 2 and 3 what the asker has heard, 4 and 5
+ * since when and until when the command may run.
  *
- * `e` epoch, `n` counter, `c` counter of the last clear, `t` TIME of the last command that wrote, `s123` notes.
+ * In the clock: `e` epoch, `n` counter, `c` counter of the last clear, `t` TIME of the last command that wrote, `x` its
+ * end, `s123` notes. Numbers are doubles, exact as long as they are whole and below 2^53.
+ *
+ * It is what a fresh hit costs, so it makes no function, and does nothing that is not needed by most.
  */
-const head = (renew: string, late: string) => `
+const head = ({ late = "false", renew = "''" } = {}) => `
 local clock = KEYS[1]
 local TIME = redis.call('TIME')
 local now = TIME[1] * 1000 + TIME[2] / 1000
 local ms = math.floor(now)
-local DAY = 86400000
-
--- Who may write to Redis may have written anything.
-local function whole(text)
-  local n = tonumber(text)
-  if n and n >= 0 and n <= 9007199254740991 and n % 1 == 0 then return n end
+local found = redis.pcall('HMGET', clock, 'e', 'n', 'c', 't', 'x')
+if found.err then
+  if not string.find(found.err, 'WRONGTYPE', 1, true) then return found end
+  found = {}
 end
+local epoch, counter, cleared = found[1], tonumber(found[2]), tonumber(found[3])
+local last, till = tonumber(found[4]), tonumber(found[5])
+-- Who may write to Redis may have written anything.
+local sound = epoch and counter and cleared and last and till and epoch ~= ''
+  and counter >= 0 and counter % 1 == 0 and counter < 9007199254740992 and cleared <= counter and ms >= last
+if not sound or (epoch == ARGV[2] and counter < tonumber(ARGV[3])) or epoch == ${renew} then
+  epoch, counter, cleared, last = ARGV[1] .. '-' .. TIME[1] .. TIME[2], 0, 0, ms
+  if redis.call('EXISTS', clock) == 1 then redis.call('DEL', clock) end
+  till = string.format('%.0f', ms + 86400000)
+  redis.call('HSET', clock, 'e', epoch, 'n', '0', 'c', '0', 't', string.format('%.0f', ms), 'x', till)
+  redis.call('PEXPIREAT', clock, till)
+elseif till < ms + 43200000 then
+  till = string.format('%.0f', ms + 86400000)
+  redis.call('PEXPIREAT', clock, till)
+  redis.call('HSET', clock, 'x', till)
+end
+if ARGV[4] ~= '' and (now < tonumber(ARGV[4]) or now >= tonumber(ARGV[5])) or ${late} then
+  return { TIME[1], TIME[2], epoch, string.format('%.0f', counter), 'late' }
+end
+`
+
+/** What scripts use that write, or judge more than freshness. */
+const tools = `
 local function digits(n) return string.format('%.0f', n) end
+local function answer(...) return { TIME[1], TIME[2], epoch, digits(counter), 'ok', ... } end
 -- A key of another type under our name holds nothing of ours.
 local function read(command, key, ...)
-  local found = redis.pcall(command, key, ...)
-  if type(found) ~= 'table' or not found.err then return found, nil end
-  if string.find(found.err, 'WRONGTYPE', 1, true) then return {}, 'foreign' end
-  return {}, found
+  local got = redis.pcall(command, key, ...)
+  if type(got) ~= 'table' or not got.err then return got, false end
+  if string.find(got.err, 'WRONGTYPE', 1, true) then return {}, true end
+  return {}, got
 end
-
-local found, trouble = read('HMGET', clock, 'e', 'n', 'c', 't')
-if type(trouble) == 'table' then return trouble end
-local epoch, counter, cleared, last = found[1], whole(found[2]), whole(found[3]), whole(found[4])
-local renew = ${renew}
-if not (epoch and counter and cleared and last) or #epoch > 64 or not string.find(epoch, '^[%w-]+$')
-  or ms < last or (epoch == ARGV[2] and counter < tonumber(ARGV[3])) or epoch == renew then
-  epoch, counter, cleared, last = ARGV[1], 0, 0, ms
-  if redis.call('EXISTS', clock) == 1 then redis.call('DEL', clock) end
-  redis.call('HSET', clock, 'e', epoch, 'n', '0', 'c', '0', 't', digits(ms))
-  redis.call('PEXPIRE', clock, DAY)
-elseif redis.call('PTTL', clock) < DAY / 2 then
-  redis.call('PEXPIRE', clock, DAY)
-end
-
-local function answer(state, ...) return { TIME[1], TIME[2], epoch, digits(counter), state, ... } end
-if ARGV[4] ~= '' and (now < tonumber(ARGV[4]) or now >= tonumber(ARGV[5])) or ${late} then return answer('late') end
-
 local function seen() if ms > last then redis.call('HSET', clock, 't', digits(ms)) end end
 -- A key ends with the last of what is in it, and not before.
 local function keep(key, till)
   local left = redis.call('PTTL', key)
   if left < 0 or ms + left < till then redis.call('PEXPIREAT', key, digits(till)) end
-end
--- A note of one of these slots, or of a clear, that is greater. Nothing is greater than the counter.
-local notes = {}
-local function noted(slots, than)
-  if cleared > than then return true end
-  if counter <= than then return false end
-  for slot in string.gmatch(slots, '%d+') do
-    if not notes[slot] then notes[slot] = whole(redis.call('HGET', clock, 's' .. slot)) or 0 end
-    if notes[slot] > than then return true end
-  end
-  return false
 end
 -- 'end cooling epoch token': one of another epoch counts as none.
 local function lease(text)
@@ -105,170 +115,211 @@ local function generation(text)
 end
 `
 
+/** A note of one of these slots, or of a clear, that is greater. No note is greater than the counter. */
+const noted = `
+local notes = {}
+local function noted(slots, than)
+  if counter <= than then return false end
+  if cleared > than then return true end
+  for slot in string.gmatch(slots, '%d+') do
+    if not notes[slot] then notes[slot] = tonumber(redis.call('HGET', clock, 's' .. slot)) or 0 end
+    if notes[slot] > than then return true end
+  end
+  return false
+end
+`
+
 /**
- * Until which age a value is fresh: `Policy.freshUntil`, to the last bit. `own` is what the entry itself allows.
+ * In a key, for each version: `r` record, `f` facts, `l` lease, `g` generation. The facts are a few bytes by which
+ * scripts judge a record, so that they never look into its JSON: when its age was 0, its life, its own `freshFor` and
+ * `maxAge`, its jitter, the counter under which it was loaded, when it was marked (-1: never), the epoch, the slots of
+ * its tags.
+ */
+const FACTS = "'<dddddddBc0Hc0'"
+
+/**
+ * Until which age a value is fresh: `Policy.freshUntil`, to the last bit. `life`, `freshFor` and `maxAge` are what the
+ * entry itself allows.
  *
  * @internal
  */
 export const freshUntil = `
-local function fresh_until(policy, own, jitter, marked)
-  local function shorten(age)
-    if policy.jitter == 0 then return age end
-    return math.floor(age * (1 - policy.jitter * jitter))
+local min, floor = math.min, math.floor
+local function fresh_until(policy, life, freshFor, maxAge, jitter, marked)
+  local by = 1 - policy.jitter * jitter
+  local expired = min(policy.maxAge, maxAge, life)
+  if policy.strict then
+    if marked >= 0 then return 0 end
+    return min(policy.freshFor, freshFor, floor(min(expired, freshFor) * by))
   end
-  local expired = math.min(policy.maxAge, own.maxAge, own.life)
-  if policy.strict then expired = shorten(math.min(expired, own.freshFor)) end
-  local least = math.min(policy.freshFor, own.freshFor, expired)
-  if marked >= 0 and (policy.strict or marked < least) then
-    if policy.strict then return 0 end
-    return shorten(marked)
-  end
-  if policy.strict then return least end
-  return shorten(least)
+  local least = min(policy.freshFor, freshFor, expired)
+  if marked >= 0 and marked < least then least = marked end
+  return floor(least * by)
 end
 `
 
 /**
- * ARGV: 7 version, 8 how many bytes a record may have, then a plan and a token for each key. A plan is how the asker
- * judges freshness and what he asks for, in one text: keys that are asked for together share it.
+ * ARGV: 6 version, 7 how many bytes a record may have, 8 the number of plans, then the plans: how the asker judges
+ * freshness and what he wants, in one text, since most keys share it. Then for each key its plan and token, `1:token`.
  *
- * Answers state, record, age at which it was marked, lease and what is left of it, one after the other for all keys.
+ * Answers two texts for each key: what was found, the age at which it was marked, the lease and what is left of it; and
+ * the record. For what is fresh and was not marked, the first is `f`: most are.
  */
-const OPEN = head("''", "false") + freshUntil + `
-local version, longest = ARGV[7], tonumber(ARGV[8])
-local plans = {}
-local function plan_of(text)
-  if not plans[text] then
-    local f, m, j, s, b, i, l, t = string.match(text, '^(%S+) (%S+) (%S+) ([01]) ([01]) ([01]) (%d+) (%d+)$')
-    plans[text] = {
-      freshFor = tonumber(f), maxAge = tonumber(m), jitter = tonumber(j), strict = s == '1',
-      beside = b == '1', ignore = i == '1', leaseFor = tonumber(l), tokenFor = tonumber(t)
-    }
-  end
-  return plans[text]
-end
-
-local function judge(plan, record, facts, marked)
-  if not record then return 'none', '', '-1' end
-  if #record > longest then return 'size', '', '-1' end
-  local stamp, life, freshFor, maxAge, jitter, of, at, slots =
-    string.match(facts or '', '^(%d+) (%d+) (%S+) (%S+) (%S+) (%S+) (%d+)(.*)$')
-  if not stamp or not tonumber(jitter) then return 'odd', record, '-1' end
-  local age = ms - tonumber(stamp)
-  local own = {
-    life = tonumber(life), freshFor = tonumber(freshFor) or math.huge, maxAge = tonumber(maxAge) or math.huge
+const OPEN = head() + noted + freshUntil + `
+local record, facts, longest, plans = 'r' .. ARGV[6], 'f' .. ARGV[6], tonumber(ARGV[7]), {}
+for i = 1, tonumber(ARGV[8]) do
+  local f, m, j, s, b, n, l, t =
+    string.match(ARGV[8 + i], '^(%S+) (%S+) (%S+) ([01]) ([01]) ([01]) (%d+) (%d+)$')
+  plans[i] = {
+    freshFor = tonumber(f), maxAge = tonumber(m), jitter = tonumber(j), strict = s == '1',
+    beside = b == '1', ignore = n == '1', leaseFor = tonumber(l), tokenFor = tonumber(t)
   }
-  if of ~= epoch or age < 0 or age >= own.life or noted(slots, tonumber(at)) then return 'void', '', '-1' end
-  local mark = whole(marked)
-  if mark then mark = math.max(0, mark - tonumber(stamp)) else mark = -1 end
-  local fresh = age < fresh_until(plan, own, tonumber(jitter), mark)
-  return fresh and 'fresh' or 'stale', record, digits(mark)
 end
+local at = 7 + #plans
 
-local out, given = answer('ok'), false
+local out, size, given = { TIME[1], TIME[2], epoch, string.format('%.0f', counter), 'ok' }, 5, false
 for i = 2, #KEYS do
-  local key, plan, token = KEYS[i], plan_of(ARGV[2 * i + 5]), ARGV[2 * i + 6]
-  local got, trouble = read('HMGET', key, 'r' .. version, 'f' .. version, 'm' .. version, 'l' .. version)
-  if type(trouble) == 'table' then return trouble end
-  local state, record, mark = judge(plan, got[1], got[2], got[3])
-  if trouble then state = 'foreign' end
-  local right, left = '', '0'
-  if token ~= '' and (state ~= 'fresh' or plan.ignore) then
-    local holder, till, cooling = lease(got[4])
-    if not holder or (plan.beside and cooling) then
-      local g = digits(ms + plan.tokenFor) .. ' ' .. token
-      if trouble then redis.call('DEL', key) end
-      if holder then
-        redis.call('HSET', key, 'g' .. version, g)
-        keep(key, ms + plan.tokenFor)
-      else
-        local l = digits(ms + plan.leaseFor) .. ' 0 ' .. epoch .. ' ' .. token
-        redis.call('HSET', key, 'g' .. version, g, 'l' .. version, l)
-        keep(key, ms + math.max(plan.leaseFor, plan.tokenFor))
-      end
-      right, given = 'given', true
+  local key, asked, plan = KEYS[i], ARGV[at + i], plans[1]
+  if plans[2] then plan = plans[tonumber(string.match(asked, '^%d+'))] end
+  local got, value, state, mark = redis.pcall('HMGET', key, record, facts), '', 'none', -1
+  if got.err then
+    if not string.find(got.err, 'WRONGTYPE', 1, true) then return got end
+    state = 'foreign'
+  elseif got[1] and #got[1] > longest then
+    state = 'size'
+  elseif got[1] then
+    local ok, stamp, life, freshFor, maxAge, jitter, of_counter, marked, of, slots =
+      pcall(struct.unpack, ${FACTS}, got[2])
+    if not ok then
+      value, state = got[1], 'odd'
     else
-      right, left = cooling and 'cooling' or 'held', digits(math.ceil(till - now))
+      local age = ms - stamp
+      if of ~= epoch or not (age >= 0 and age < life) or noted(slots, of_counter) then
+        state = 'void'
+      else
+        if marked >= stamp then mark = marked - stamp elseif marked >= 0 then mark = 0 end
+        value, state = got[1], age < fresh_until(plan, life, freshFor, maxAge, jitter, mark) and 'fresh' or 'stale'
+      end
     end
   end
-  local at = #out
-  out[at + 1], out[at + 2], out[at + 3], out[at + 4], out[at + 5] = state, record, mark, right, left
+  if state == 'fresh' and mark < 0 and not plan.ignore then
+    out[size + 1] = 'f'
+  else
+    local right, left, token = '-', '0', string.match(asked, '^%d+:(.*)$')
+    if token ~= '' and (state ~= 'fresh' or plan.ignore) then
+      ${tools.replaceAll("\n", "\n      ").trim()}
+      local version = ARGV[6]
+      local holder, till, cooling = nil, nil, nil
+      if state ~= 'foreign' then holder, till, cooling = lease(redis.call('HGET', key, 'l' .. version)) end
+      if not holder or (plan.beside and cooling) then
+        local ends = ms + plan.tokenFor
+        if state == 'foreign' then redis.call('DEL', key) end
+        if holder then
+          redis.call('HSET', key, 'g' .. version, digits(ends) .. ' ' .. token)
+        else
+          redis.call('HSET', key, 'g' .. version, digits(ends) .. ' ' .. token,
+            'l' .. version, digits(ms + plan.leaseFor) .. ' 0 ' .. epoch .. ' ' .. token)
+          if plan.leaseFor > plan.tokenFor then ends = ms + plan.leaseFor end
+        end
+        keep(key, ends)
+        if not given then seen() end
+        right, given = 'given', true
+      else
+        right, left = cooling and 'cooling' or 'held', digits(math.ceil(till - now))
+      end
+    end
+    out[size + 1] = state .. ' ' .. string.format('%.0f', mark) .. ' ' .. right .. ' ' .. left
+  end
+  out[size + 2] = value
+  size = size + 2
 end
-if given then seen() end
 return out
 `
 
-/** A record comes in two parts: between them belong epoch and counter, which of a `set` only the script knows. */
+/**
+ * A record comes in two parts: between them belong epoch and counter, which of a `set` only the script knows. `i` is
+ * where its arguments begin: the two parts, stamp, life, own `freshFor` and `maxAge` or '', jitter, slots.
+ */
 const put = `
-local function put(key, version, front, back, facts, slots, at)
-  local stamp, life = string.match(facts, '^(%d+) (%d+) ')
-  local till = tonumber(stamp) + tonumber(life)
-  if till <= now then return false end
+local function put(key, version, i, at)
+  local stamp, life, slots = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 7]
+  if stamp + life <= now then return false end
+  local freshFor, maxAge = tonumber(ARGV[i + 4]) or math.huge, tonumber(ARGV[i + 5]) or math.huge
+  local facts = struct.pack(${FACTS}, stamp, life, freshFor, maxAge, tonumber(ARGV[i + 6]), at, -1,
+    #epoch, epoch, #slots, slots)
   local clock_of = '"epoch":"' .. epoch .. '","counter":' .. digits(at)
-  local done = redis.pcall('HSET', key, 'r' .. version, front .. clock_of .. back,
-    'f' .. version, facts .. ' ' .. epoch .. ' ' .. digits(at) .. slots)
+  local done = redis.pcall('HSET', key, 'r' .. version, ARGV[i] .. clock_of .. ARGV[i + 1], 'f' .. version, facts)
   if type(done) == 'table' and done.err then return done end
-  keep(key, till)
+  keep(key, stamp + life)
   return true
 end
 `
 
 /**
- * ARGV: 7 version, 8 token, 9 and 10 the clock when the load began, 11 to 14 the record (11 is '' for none).
+ * ARGV: 6 version, 7 token, 8 and 9 the clock when the load began, from 10 on the record (10 is '' for none).
  *
  * A generation that is not there matches no token.
  */
-const COMMIT = head("''", "false") + put + `
-local key, version, token = KEYS[2], ARGV[7], ARGV[8]
+const COMMIT = head() + tools + noted + put + `
+local key, version, token = KEYS[2], ARGV[6], ARGV[7]
 local got, trouble = read('HMGET', key, 'g' .. version, 'l' .. version)
 if type(trouble) == 'table' then return trouble end
-local bare = ARGV[11] == ''
+local bare = ARGV[10] == ''
 local yes = generation(got[1]) == token
-if not bare then yes = yes and epoch == ARGV[9] and not noted(ARGV[14], tonumber(ARGV[10])) end
-local failed, mine = nil, got[2] and select(4, string.match(got[2], '^(%d+) ([01]) (%S+) (.*)$')) == token
+if not bare then yes = yes and epoch == ARGV[8] and not noted(ARGV[17], tonumber(ARGV[9])) end
+local failed
 if yes then
-  local written = not bare and put(key, version, ARGV[11], ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[10]))
+  local written = not bare and put(key, version, 10, tonumber(ARGV[9]))
   if type(written) == 'table' then
     failed = written
   elseif written then
-    redis.call('HDEL', key, 'g' .. version, 'm' .. version)
+    redis.call('HDEL', key, 'g' .. version)
   else
-    redis.call('HDEL', key, 'g' .. version, 'm' .. version, 'r' .. version, 'f' .. version)
+    redis.call('HDEL', key, 'g' .. version, 'r' .. version, 'f' .. version)
   end
 end
-if mine then redis.call('HDEL', key, 'l' .. version) end
+-- Refused, or out of memory: its lease is free all the same.
+if got[2] and string.match(got[2], '^%d+ [01] %S+ (.*)$') == token then redis.call('HDEL', key, 'l' .. version) end
 if failed then return failed end
 seen()
-return answer('ok', yes and '1' or '0')
+return answer(yes and '1' or '0')
 `
 
 /**
- * ARGV: 7 mode, 8 the announcement but for its end, 9 its channel; for a set 10 version and 11 to 14 the record; for a
- * tag 10 its slot.
+ * ARGV: 6 under which epoch alone it may run, or ''; 7 mode, 8 the announcement but for its end, 9 its channel; for a
+ * set 10 version and from 11 on the record; for a tag 10 its slot.
  *
  * A server that is out of memory refuses a script whose first write needs some. A set has to be refused then, before it
  * has done anything; every other last word frees memory or needs next to none, and has to get through.
  */
 const CHANGE = `
 if ARGV[7] ~= 'set' then redis.call('PEXPIRE', KEYS[1], 86400000) end
-` + head("''", "ARGV[6] ~= '' and ARGV[6] ~= epoch") + put + `
+` + head({ late: "ARGV[6] ~= '' and ARGV[6] ~= epoch" }) + tools + put + `
 local mode = ARGV[7]
 counter = counter + 1
 redis.call('HSET', clock, 'n', digits(counter), 't', digits(ms))
 if mode == 'set' then
   redis.call('DEL', KEYS[2])
-  local done = put(KEYS[2], ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14], counter)
+  local done = put(KEYS[2], ARGV[10], 11, counter)
   if type(done) == 'table' then return done end
 elseif mode == 'hard' then
   for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 elseif mode == 'soft' then
   for i = 2, #KEYS do
-    local fields, trouble = read('HKEYS', KEYS[i])
-    if trouble then redis.call('DEL', KEYS[i]) end
+    local key = KEYS[i]
+    local fields, foreign = read('HKEYS', key)
+    if foreign then redis.call('DEL', key) end
     for _, field in ipairs(fields) do
       local kind = string.sub(field, 1, 1)
-      if kind == 'r' then redis.call('HSETNX', KEYS[i], 'm' .. string.sub(field, 2), digits(ms)) end
-      if kind == 'l' or kind == 'g' then redis.call('HDEL', KEYS[i], field) end
+      if kind == 'l' or kind == 'g' then redis.call('HDEL', key, field) end
+      if kind == 'f' then
+        local ok, a, b, c, d, e, f, marked, of, slots = pcall(struct.unpack, ${FACTS}, redis.call('HGET', key, field))
+        if not ok then
+          redis.call('HDEL', key, field)
+        elseif not (marked >= 0) then
+          redis.call('HSET', key, field, struct.pack(${FACTS}, a, b, c, d, e, f, ms, #of, of, #slots, slots))
+        end
+      end
     end
   end
 elseif mode == 'tag' then
@@ -277,31 +328,31 @@ elseif mode == 'clear' then
   redis.call('HSET', clock, 'c', digits(counter))
 end
 redis.call('PUBLISH', ARGV[9], ARGV[8] .. ',"epoch":"' .. epoch .. '","counter":' .. digits(counter) .. '}')
-return answer('ok')
+return answer()
 `
 
-/** ARGV: 7 version, 8 token, 9 what becomes of the lease, 10 for how long. */
-const LEASE = head("''", "false") + `
-local key, version, to = KEYS[2], ARGV[7], ARGV[9]
+/** ARGV: 6 version, 7 token, 8 what becomes of the lease, 9 for how long. */
+const LEASE = head() + tools + `
+local key, version, to = KEYS[2], ARGV[6], ARGV[8]
 local got, trouble = read('HMGET', key, 'l' .. version, 'g' .. version)
 if type(trouble) == 'table' then return trouble end
 local holder, _, cooling = lease(got[1])
-if holder ~= ARGV[8] then return answer('ok', '0') end
+if holder ~= ARGV[7] then return answer('0') end
 if to == 'release' then
   redis.call('HDEL', key, 'l' .. version)
   if generation(got[2]) == holder then redis.call('HDEL', key, 'g' .. version) end
 else
-  local till = ms + tonumber(ARGV[10])
+  local till = ms + tonumber(ARGV[9])
   local flag = (to == 'cool' or cooling) and '1' or '0'
   redis.call('HSET', key, 'l' .. version, digits(till) .. ' ' .. flag .. ' ' .. epoch .. ' ' .. holder)
   keep(key, till)
 end
-return answer('ok', '1')
+return answer('1')
 `
 
-/** ARGV: 7 the epoch that is to end, or ''. */
-const ASK = head("ARGV[7]", "false") + `
-return answer('ok')
+/** ARGV: 6 the epoch that is to end, or ''. */
+const ASK = head({ renew: "ARGV[6]" }) + `
+return { TIME[1], TIME[2], epoch, string.format('%.0f', counter), 'ok' }
 `
 
 type Command = "open" | "commit" | "change" | "lease" | "ask"
@@ -341,10 +392,10 @@ const DRIFT = 0.001
 /** What rounding may cost, in milliseconds: less is no step. */
 const ROUNDING = 1
 
-const boundsAt = (offset: Offset, now: number) => ({
-  lo: offset.lo - DRIFT * (now - offset.at),
-  hi: offset.hi + DRIFT * (now - offset.at)
-})
+const boundsAt = (offset: Offset, now: number) => {
+  const drift = DRIFT * Math.abs(now - offset.at)
+  return { lo: offset.lo - drift, hi: offset.hi + drift }
+}
 
 /**
  * What a reply teaches: TIME was read between sending and receiving. Outside of what was known, with what clocks drift
@@ -393,18 +444,19 @@ const slotsOf = (tags: ReadonlyArray<string>): string =>
 const CLOCKLESS = `"epoch":"","counter":0`
 
 /** The arguments that stand for a record: its two halves, what the script has to know of it, the slots of its tags. */
-const written = (key: string, stamp: number, stored: Store.Stored): readonly [string, string, string, string] => {
+const written = (key: string, stamp: number, stored: Store.Stored): ReadonlyArray<string> => {
   const { jitter, tags, value, windows } = stored
   const text = Codec.writeRecord({ key, stamp, windows, jitter, tags, epoch: "", counter: 0 }, value)
   const at = text.indexOf(CLOCKLESS)
-  const facts = [stamp, windows.life, windows.freshFor ?? "-", windows.maxAge ?? "-", jitter].join(" ")
-  return [text.slice(0, at), text.slice(at + CLOCKLESS.length), facts, slotsOf(tags)]
+  const own = [windows.life, windows.freshFor ?? "", windows.maxAge ?? "", jitter].map(String)
+  return [text.slice(0, at), text.slice(at + CLOCKLESS.length), String(stamp), ...own, slotsOf(tags)]
 }
 
 const isLonger = (text: string, bytes: number) =>
   text.length > bytes || (text.length * 3 > bytes && new TextEncoder().encode(text).length > bytes)
 
-const finite = (millis: number) => Math.min(millis, Number.MAX_SAFE_INTEGER)
+/** As scripts read it: whole, and no infinity. */
+const finite = (millis: number) => Math.min(Math.ceil(millis), Number.MAX_SAFE_INTEGER)
 
 // ----- what goes wrong
 
@@ -419,7 +471,11 @@ const textsOf = (cause: unknown, depth = 4): string => {
 
 const DENIED = /\b(?:NOAUTH|WRONGPASS|NOPERM|AUTH)\b|invalid password|user executing the script/
 const FULL = /\b(?:OOM|READONLY|MISCONF)\b/
-const KNOWN = /\b(?:NOAUTH|WRONGPASS|NOPERM|OOM|READONLY|MISCONF|LOADING|BUSY|CLUSTERDOWN|MOVED|CROSSSLOT|E[A-Z]{4,})\b/
+/** Words that are safe to say. */
+const KNOWN = new RegExp(
+  "\\b(?:NOAUTH|WRONGPASS|NOPERM|OOM|READONLY|MISCONF|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|MOVED|CROSSSLOT|" +
+    "ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\\b"
+)
 const OURS = /user_script:\d+: [^\n]*/
 
 interface Trouble {
@@ -431,9 +487,9 @@ interface Trouble {
 const troubleOf = (error: unknown): Trouble => {
   const text = textsOf(error)
   const reason = FULL.test(text) ? "full" : DENIED.test(text) ? "denied" : "away"
-  const named = typeof error === "object" && error !== null ? Reflect.get(error, "cause") ?? error : error
-  const cause = KNOWN.exec(text)?.[0] ?? OURS.exec(text)?.[0] ?? (named instanceof Error ? named.constructor.name : "?")
-  return { reason, cause }
+  const named: unknown = error instanceof Redis.RedisError ? error.cause : error
+  const type = typeof named === "object" && named !== null ? named.constructor.name : typeof named
+  return { reason, cause: KNOWN.exec(text)?.[0] ?? OURS.exec(text)?.[0] ?? type }
 }
 
 const failure = (space: string, { cause, reason }: Trouble) => new Store.StoreError({ reason, cache: space, cause })
@@ -483,10 +539,20 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
   const clock = yield* Clock.Clock
   const start = clock.monotonicTimeNanosUnsafe()
   const now = () => Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6
-  // Names of epochs: random per process, numbered in it, so that no call has to draw.
+  // Names of epochs are random per process, and numbered in it: no call has to draw.
   const random = Array.from([yield* Random.next, yield* Random.next], (n) => Math.floor(n * 2 ** 52).toString(36))
   let epochs = 0
   const channel = `${escape(prefix)}:news`
+
+  const fields = new Map<string, string>()
+  /** How a version ends the names of its fields. */
+  const field = (version: string): string => {
+    const known = fields.get(version)
+    if (known !== undefined) return known
+    const name = escape(version)
+    fields.set(version, name)
+    return name
+  }
 
   const spaces = new Map<string, Space>()
   const spaceOf = (name: string): Space => {
@@ -502,7 +568,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     asker: Store.Asker,
     command: Command,
     keys: ReadonlyArray<string>,
-    time: { readonly since: string; readonly until: string; readonly epoch: string },
+    time: { readonly since: string; readonly until: string },
     args: ReadonlyArray<string>
   ): Effect.Effect<Answer, Store.StoreError> =>
     Effect.suspend(() => {
@@ -515,7 +581,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const sent = now()
       return client.eval(SCRIPTS[command])(
         [space.clock, ...names],
-        [candidate, epoch, String(counter), time.since, time.until, time.epoch, ...args]
+        [candidate, epoch, String(counter), time.since, time.until, ...args]
       ).pipe(Effect.matchEffect({
         onFailure: (error) => {
           const trouble = troubleOf(error)
@@ -532,7 +598,6 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
             ? Effect.fail(new Store.StoreError({ reason: "late", cache: asker.space, cause: command }))
             : Effect.succeed(answer)
           if (!answer.spoilt || space.renewing) return result
-          space.renewing = true
           return Effect.andThen(Effect.forkIn(renew(asker, space, answer.clock.epoch), scope), result)
         }
       }))
@@ -552,28 +617,28 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
 
   /** Ends an epoch in which TIME stepped. Who else saw it has done so perhaps: the script compares. */
   const renew = (asker: Store.Asker, space: Space, epoch: string): Effect.Effect<void> =>
-    send(asker, "ask", [], { since: "", until: "", epoch: "" }, [epoch]).pipe(
-      Effect.ignore,
-      Effect.ensuring(Effect.sync(() => {
-        space.renewing = false
-      }))
-    )
+    Effect.suspend(() => {
+      space.renewing = true
+      return Effect.ignore(send(asker, "ask", [], ANY_TIME, [epoch]))
+    }).pipe(Effect.ensuring(Effect.sync(() => {
+      space.renewing = false
+    })))
 
   /** An offset by whose drift a deadline could be missed for nothing is none. */
-  const isSharp = (asker: Store.Asker, { offset }: Space) =>
-    offset !== undefined && DRIFT * (now() - offset.at) <= Math.max(1, asker.within / 4)
+  const isSharp = (asker: Store.Asker, { offset }: Space, at: number) =>
+    offset !== undefined && DRIFT * (at - offset.at) <= Math.max(1, asker.within / 4)
 
   /** When a command that was called at `called` may run. What changes nothing for good may do without a limit. */
-  const timeOf = (asker: Store.Asker, space: Space, called: number, epoch = "") => {
+  const timeOf = (asker: Store.Asker, space: Space, called: number) => {
     const { offset } = space
-    if (offset === undefined) return { since: "", until: "", epoch }
-    const { hi, lo } = boundsAt(offset, now())
-    const until = called + (isSharp(asker, space) ? lo : hi) + asker.within
-    return { since: String(Math.floor(called + lo)), until: String(until), epoch }
+    if (offset === undefined) return ANY_TIME
+    const { hi, lo } = boundsAt(offset, called)
+    const until = called + (isSharp(asker, space, called) ? lo : hi) + asker.within
+    // Rounded down, so to be refused at equality.
+    return { since: String(Math.floor(called + lo)), until: String(Math.floor(until)) }
   }
 
-  const ask = (asker: Store.Asker): Effect.Effect<Answer, Store.StoreError> =>
-    send(asker, "ask", [], { since: "", until: "", epoch: "" }, [""])
+  const ask = (asker: Store.Asker): Effect.Effect<Answer, Store.StoreError> => send(asker, "ask", [], ANY_TIME, [""])
 
   /** What is written needs a stamp and a deadline, and these an offset. */
   const sharpened = <A>(
@@ -583,17 +648,16 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     Effect.suspend(() => {
       const space = spaceOf(asker.space)
       const called = now()
-      return isSharp(asker, space) ? then(space, called) : Effect.flatMap(ask(asker), () => then(space, called))
+      return isSharp(asker, space, called) ? then(space, called) : Effect.flatMap(ask(asker), () => then(space, called))
     })
 
   /** Redis' time when the age was 0. The least offset, and rounded down: an age can only grow. */
   const record = (space: Space, called: number, key: string, stored: Store.Stored) => {
-    const lo = space.offset === undefined ? 0 : boundsAt(space.offset, now()).lo
+    const lo = space.offset === undefined ? 0 : boundsAt(space.offset, called).lo
     return written(key, Math.max(0, Math.floor(called - stored.age + lo)), stored)
   }
 
-  const tooLong = ([front, back]: readonly [string, string, ...ReadonlyArray<string>]) =>
-    isLonger(front + back, maxBytes)
+  const tooLong = ([front = "", back = ""]: ReadonlyArray<string>) => isLonger(front + back, maxBytes)
   const long = (asker: Store.Asker) =>
     failure(asker.space, { reason: "full", cause: `a record of over ${maxBytes} bytes` })
 
@@ -607,46 +671,32 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     Effect.suspend(() => {
       const space = spaceOf(asker.space)
       const called = now()
-      const args = keys.flatMap((
-        { beside, leaseFor, policy: { freshFor, jitter, maxAge, strict }, token, tokenFor }
-      ) => [
-        [
-          finite(freshFor),
-          finite(maxAge),
-          jitter,
-          Number(strict),
-          Number(beside),
-          Number(ignore),
-          Math.ceil(leaseFor),
-          Math.ceil(tokenFor)
-        ].join(" "),
-        token ?? ""
-      ])
+      const plans = new Map<string, number>()
+      const wanted = keys.map(({ beside, leaseFor, policy, token = "", tokenFor }) => {
+        const windows = `${finite(policy.freshFor)} ${finite(policy.maxAge)} ${policy.jitter} ${Number(policy.strict)}`
+        const terms = `${Number(beside)} ${Number(ignore)} ${finite(leaseFor)} ${finite(tokenFor)}`
+        const plan = `${windows} ${terms}`
+        if (!plans.has(plan)) plans.set(plan, plans.size + 1)
+        return `${plans.get(plan)}:${token}`
+      })
+      const args = [field(asker.version), String(maxBytes), String(plans.size), ...plans.keys(), ...wanted]
       return Effect.flatMap(
-        send(asker, "open", keys.map(({ key }) => key), timeOf(asker, space, called), [
-          escape(asker.version),
-          String(maxBytes),
-          ...args
-        ]),
+        send(asker, "open", keys.map(({ key }) => key), timeOf(asker, space, called), args),
         (answer) => {
-          const seen = keys.map((key, i) => opened(key, answer, answer.rest.slice(i * 5, i * 5 + 5)))
+          const seen = keys.map((key, i) => opened(key, answer, answer.rest[2 * i], answer.rest[2 * i + 1]))
           const reply = { clock: answer.clock, value: seen }
-          // The script saw no more than the outside of the record, and gave nobody the right to replace it.
-          const blind = keys.filter((key, i) => {
-            const { lease, problem } = seen[i]!
-            return !ignore && key.token !== undefined && problem !== undefined &&
-              (lease === undefined || (lease !== "given" && lease.cooling && key.beside))
-          })
-          if (blind.length === 0) return Effect.succeed(reply)
+          const isBlind = ({ lease, problem }: Store.Opened, i: number) =>
+            problem !== undefined && lease === undefined && keys[i]?.token !== undefined
+          if (ignore || !seen.some(isBlind)) return Effect.succeed(reply)
+          // To the script, which saw the facts alone, they were fresh: nobody was given the right to replace them.
+          const asked = keys.filter((_, i) => isBlind(seen[i]!, i))
           return Effect.map(
-            open({ ...asker, within: asker.within - (now() - called) }, blind, true),
-            (again) => ({
-              clock: again.clock,
-              value: seen.map((was, i) => {
-                const at = blind.indexOf(keys[i]!)
-                return at < 0 ? was : { ...was, lease: again.value[at]!.lease }
-              })
-            })
+            open({ ...asker, within: asker.within - (now() - called) }, asked, true),
+            ({ clock, value }) => {
+              const leases = value.values()
+              const mended = seen.map((was, i) => isBlind(was, i) ? { ...was, lease: leases.next().value?.lease } : was)
+              return { clock, value: mended }
+            }
           )
         }
       )
@@ -655,25 +705,32 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
   const opened = (
     { key }: Store.Open,
     { received, sent, spoilt, time }: Answer,
-    [state = "none", text = "", mark, right = "", left]: ReadonlyArray<string>
+    verdict = "",
+    value = ""
   ): Store.Opened => {
+    const [state, mark, right, left] = verdict === "f" ? ["fresh", -1] : verdict.split(" ")
     const lease: Store.Opened["lease"] = right === "given"
       ? right
-      : right === ""
-      ? undefined
-      : { left: Number(left), cooling: right === "cooling" }
+      : right === "held" || right === "cooling"
+      ? { left: Number(left), cooling: right === "cooling" }
+      : undefined
     const nothing: Store.Opened = { entry: undefined, problem: undefined, lease }
     if (state === "none" || state === "void") return nothing
     if (state === "size") return { ...nothing, problem: "size" }
     if (state === "foreign") return { ...nothing, problem: "json" }
-    const read = Codec.readRecord(text, key, { maxBytes })
+    const read = Codec.readRecord(value, key, { maxBytes })
     if (Result.isFailure(read)) return { ...nothing, problem: read.failure }
     if (state === "odd") return { ...nothing, problem: "json" }
-    const { counter, epoch, jitter, stamp, tags, valueText: value, windows } = read.success
+    const { counter, epoch, jitter, stamp, tags, valueText, windows } = read.success
+    // By its facts it was alive: a record that says something else is none of ours.
+    const there = Math.floor(time) - stamp
+    if (there < 0) return { ...nothing, problem: "stamp" }
+    if (there >= windows.life) return { ...nothing, problem: "windows" }
     // Nobody knows how long the answer was on its way: all of the round trip.
     const age = Math.ceil(time - stamp + received - sent)
-    if (spoilt || age < 0 || age >= windows.life) return nothing
-    return { ...nothing, entry: { value, age, clock: { epoch, counter }, windows, jitter, tags, marked: Number(mark) } }
+    if (spoilt || age >= windows.life) return nothing
+    const clock = { epoch, counter }
+    return { ...nothing, entry: { value: valueText, age, clock, windows, jitter, tags, marked: Number(mark) } }
   }
 
   const commit = (asker: Store.Asker, { key, stored, token }: Store.Commit) =>
@@ -681,7 +738,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const text = stored === undefined ? NONE : record(space, called, key, stored)
       const over = tooLong(text)
       const { counter, epoch } = stored?.clock ?? { epoch: "", counter: 0 }
-      const args = [escape(asker.version), token, epoch, String(counter), ...over ? NONE : text]
+      const args = [field(asker.version), token, epoch, String(counter), ...over ? NONE : text]
       return Effect.flatMap(
         send(asker, "commit", [key], timeOf(asker, space, called), args),
         // The old entry is gone and the lease is free, as with any other commit.
@@ -697,14 +754,14 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const text = mode === "set" ? record(space, called, change.key, change.stored) : NONE
       if (tooLong(text)) return Effect.fail(long(asker))
       const rest = mode === "set"
-        ? [escape(asker.version), ...text]
+        ? [field(asker.version), ...text]
         : mode === "tag"
         ? [String(slotOf(change.tag))]
         : []
       // A stamp by another epoch's offset says nothing.
-      const time = timeOf(asker, space, called, mode === "set" ? space.offset?.epoch : "")
+      const epoch = mode === "set" ? space.offset?.epoch ?? "" : ""
       return Effect.map(
-        send(asker, "change", keys, time, [mode, told, channel, ...rest]),
+        send(asker, "change", keys, timeOf(asker, space, called), [epoch, mode, told, channel, ...rest]),
         ({ clock }) => ({ clock, value: undefined })
       )
     })
@@ -713,7 +770,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     Effect.suspend(() =>
       Effect.map(
         send(asker, "lease", [key], timeOf(asker, spaceOf(asker.space), now()), [
-          escape(asker.version),
+          field(asker.version),
           token,
           to,
           String(Math.ceil(millis))
@@ -732,18 +789,45 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       ))
   }))
 
+  /** In parts: a script of very many keys would hold up everybody. */
+  const inParts = <A, B>(
+    asker: Store.Asker,
+    all: ReadonlyArray<A>,
+    each: (asker: Store.Asker, part: ReadonlyArray<A>) => Effect.Effect<Store.Reply<B>, Store.StoreError>
+  ) => {
+    const called = now()
+    const parts = Array.from({ length: Math.ceil(all.length / PART) }, (_, i) => all.slice(i * PART, (i + 1) * PART))
+    return Effect.forEach(parts, (part) => each({ ...asker, within: asker.within - (now() - called) }, part))
+  }
+
   return Store.Store.of({
     powers: { fences: true, leases: true, announces: true, tags: true, ages: "server" },
-    open: (asker, keys) => open(asker, keys),
+    open: (asker, keys) =>
+      keys.length <= PART ? open(asker, keys) : Effect.flatMap(inParts(asker, keys, open), (replies) => {
+        // The oldest clock: what was said after it is judged as news.
+        const clock = replies[0]?.clock
+        return replies.every((reply) => reply.clock?.epoch === clock?.epoch)
+          ? Effect.succeed({ clock, value: replies.flatMap(({ value }) => value) })
+          : Effect.fail(failure(asker.space, { reason: "away", cause: "the epoch ended meanwhile" }))
+      }),
     commit,
-    change,
+    change: (asker, word) =>
+      !("keys" in word) || word.keys.length <= PART
+        ? change(asker, word)
+        : Effect.map(
+          inParts(asker, word.keys, (asker, keys) => change(asker, { ...word, keys })),
+          (replies) => ({ clock: replies.at(-1)?.clock, value: undefined })
+        ),
     lease,
     ask: (asker) => Effect.map(ask(asker), ({ clock }) => ({ clock, value: undefined })),
     announcements
   })
 })
 
-const NONE = ["", "", "", ""] as const
+const NONE: ReadonlyArray<string> = Array.from({ length: 8 }, () => "")
+/** How many keys one command may have. */
+const PART = 10_000
+const ANY_TIME = { since: "", until: "" }
 const STRANGE: Trouble = { reason: "away", cause: "not an answer of our scripts" }
 
 const isTexts = (reply: unknown): reply is ReadonlyArray<string> =>
@@ -767,7 +851,7 @@ const announcement = (message: string, maxBytes: number): Result.Result<Store.An
 const CLOSED = /\bclient is closed\b/i
 
 /** How long one try to connect may take, and closing a connection: a client may wait for answers that never come. */
-const PATIENCE = { connect: 5000, close: 500 }
+const PATIENCE = { connect: 5000, close: 200 }
 /** Between tries, in milliseconds. Half of it is left to chance, so that a fleet does not come at once. */
 const PAUSE = { least: 50, most: 500, denied: 5000 }
 
@@ -808,16 +892,24 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
     told: false,
     lost: (client) => Effect.suspend(() => link.client === client ? lost : Effect.void)
   }
-  const once = Effect.map(Effect.provideContext(dial(client, scope), context), ({ line, redis }) => {
-    link.client = redis
-    lost = Effect.suspend(() => {
-      link.client = undefined
-      return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+  const once = (tried: number) => {
+    // Clients warn of each try: the first says it all. What happens later is told by events of the caches.
+    const dialed = Effect.updateService(
+      dial(client, scope),
+      References.MinimumLogLevel,
+      (level) => tried === 0 ? level : "Error"
+    )
+    return Effect.map(Effect.provideContext(dialed, context), ({ line, redis }) => {
+      link.client = redis
+      lost = Effect.suspend(() => {
+        link.client = undefined
+        return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+      })
     })
-  })
+  }
   const tries = Effect.gen(function*() {
     for (let tried = 0;; tried++) {
-      const dialed = yield* Effect.result(once)
+      const dialed = yield* Effect.result(once(tried))
       if (Result.isSuccess(dialed)) return
       const error = dialed.failure
       link.trouble = troubleOf(error)
@@ -832,7 +924,7 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       yield* Effect.sleep(pause * (0.5 + 0.5 * (yield* Random.next)))
     }
   })
-  yield* required ? once : Effect.forkIn(tries, scope)
+  yield* required ? once(0) : Effect.forkIn(tries, scope)
   return link
 })
 
@@ -858,7 +950,8 @@ export interface Settings {
 export interface Options<E, R> extends Settings {
   /**
    * Builds the client, for this store alone. It should fail commands while it is not connected instead of queueing
-   * them (`disableOfflineQueue` of node-redis).
+   * them (`disableOfflineQueue` of node-redis), and leave it to the store to connect anew (`reconnectStrategy: false`):
+   * after an outage node-redis by itself is back within two seconds, the store within half of one.
    */
   readonly client: Layer.Layer<Redis.Redis, E, R>
   /** The layer waits for Redis, and fails where it is absent or refuses us. Default: it is built without. */
@@ -903,7 +996,11 @@ export const make = (
  * import * as StoreRedis from "effect-swr/StoreRedis"
  *
  * const store = StoreRedis.layer({
- *   client: NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true }),
+ *   client: NodeRedis.layer({
+ *     url: "redis://localhost:6379",
+ *     disableOfflineQueue: true,
+ *     socket: { reconnectStrategy: false }
+ *   }),
  *   prefix: "shop"
  * })
  * console.log(Layer.isLayer(store)) // true
@@ -934,7 +1031,11 @@ export const layer: {
  * import * as StoreRedis from "effect-swr/StoreRedis"
  *
  * const store = StoreRedis.layerConfig({
- *   client: NodeRedis.layerConfig({ url: Config.String("REDIS_URL"), disableOfflineQueue: Config.succeed(true) }),
+ *   client: NodeRedis.layerConfig({
+ *     url: Config.String("REDIS_URL"),
+ *     disableOfflineQueue: Config.succeed(true),
+ *     socket: Config.succeed({ reconnectStrategy: false })
+ *   }),
  *   prefix: Config.String("REDIS_PREFIX"),
  *   required: Config.Boolean("REDIS_REQUIRED").pipe(Config.withDefault(false))
  * }).pipe(

@@ -10,7 +10,7 @@ import { Context, Effect, Layer, Logger, Redacted, Schedule } from "effect"
 import { Redis } from "effect/persistence"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createConnection, createServer } from "node:net"
+import { createConnection, createServer, type Server as Listener, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -138,17 +138,115 @@ export const server = (...settings: Settings) =>
     (server) => server.end
   )
 
+/** The wire between processes and a server: slow, cut, or silent, when the test says so. */
+export class Wire {
+  /** Milliseconds that everything takes, each way. */
+  delay = 0
+  /** What the server says to those who listen to announcements is lost, and nobody is told. */
+  deaf = false
+  /** The next command is cut off in its middle, as many times. */
+  cuts = 0
+  private readonly sockets = new Set<Socket>()
+  private readonly server: Listener
+  readonly port: number
+
+  private constructor(server: Listener, port: number) {
+    this.server = server
+    this.port = port
+  }
+
+  static to(target: number): Effect.Effect<Wire> {
+    return Effect.callback((resume) => {
+      const server = createServer((socket) => wire.join(socket, target))
+      const listen = () => {
+        const address = server.address()
+        if (typeof address === "object" && address !== null) {
+          resume(Effect.succeed(wire = new Wire(server, address.port)))
+        }
+      }
+      let wire: Wire
+      server.listen(0, "127.0.0.1", listen)
+    })
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  private join(near: Socket, target: number): void {
+    const far = createConnection({ port: target, host: "127.0.0.1" })
+    let listens = false
+    const cut = () => {
+      near.resetAndDestroy()
+      far.resetAndDestroy()
+    }
+    for (const socket of [near, far]) {
+      this.sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on("error", cut).on("close", () => {
+        this.sockets.delete(socket)
+        cut()
+      })
+    }
+    near.on(
+      "data",
+      this.carry((data) => {
+        const text = data.toString("latin1")
+        listens ||= /\bSUBSCRIBE\r\n/i.test(text)
+        if (this.cuts > 0 && /EVALSHA/i.test(text)) {
+          this.cuts--
+          // What has arrived so far is half a command.
+          far.write(data.subarray(0, data.length >> 1), cut)
+        } else far.write(data)
+      })
+    )
+    far.on(
+      "data",
+      this.carry((data) => {
+        if (!listens || !this.deaf) near.write(data)
+      })
+    )
+  }
+
+  /** In order, also where the delay changes. */
+  private carry(send: (data: Buffer) => void) {
+    let free = 0
+    return (data: Buffer) => {
+      const now = performance.now()
+      free = Math.max(free, now + this.delay)
+      if (free <= now) send(data)
+      else setTimeout(() => send(data), free - now)
+    }
+  }
+
+  readonly reset = Effect.sync(() => this.sockets.forEach((socket) => socket.resetAndDestroy()))
+  readonly end = Effect.andThen(
+    this.reset,
+    Effect.callback<void>((resume) => {
+      this.server.close(() => resume(Effect.void))
+    })
+  )
+}
+
+/** A wire of its own for one test. */
+export const wire = (target: Server) => Effect.acquireRelease(Wire.to(target.port), (wire) => wire.end)
+
 /** A client as users build one for a store. */
 export const client = (url: string, password?: Redacted.Redacted<string>) =>
   NodeRedis.layer({
     url,
     disableOfflineQueue: true,
+    // The store connects anew by itself, and sooner.
+    socket: { reconnectStrategy: false },
     ...password && { password: Redacted.value(password) }
   })
 
 /** A client for the test itself. */
 export const raw = (url: string) =>
-  Effect.map(Layer.build(client(url)), (context) => Context.get(context, Redis.Redis)).pipe(
+  Effect.map(
+    Layer.build(NodeRedis.layer({ url, disableOfflineQueue: true })),
+    (context) => Context.get(context, Redis.Redis)
+  ).pipe(
     Effect.provide(Logger.layer([]))
   )
 

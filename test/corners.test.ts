@@ -48,6 +48,25 @@ describe("corners", () => {
       }).pipe(within()))
   }
 
+  it.effect("R11: who joined after a tag was invalidated loads anew, also when it is invalidated once more", () =>
+    Effect.gen(function*() {
+      const [one, two] = [yield* Deferred.make<string>(), yield* Deferred.make<string>()]
+      let calls = 0
+      const cache = yield* Swr.make({
+        name: "c",
+        ...stale,
+        lookup: (_: string) => Effect.suspend(() => Deferred.await(++calls === 1 ? one : two)),
+        keep: () => ({ tags: ["t"] })
+      })
+      const first = yield* start(cache.get("k"))
+      yield* cache.invalidateTag("t")
+      const second = yield* start(cache.get("k"))
+      yield* cache.invalidateTag("t")
+      yield* Deferred.succeed(one, "old")
+      yield* Deferred.succeed(two, "new")
+      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(second)], ["old", "new"])
+    }).pipe(within()))
+
   it.effect("R19, R9: a keep that gives a tag which is no string: share, and the key is not lost", () =>
     Effect.gen(function*() {
       const cache = yield* Swr.make({

@@ -1,5 +1,7 @@
 import { BentoCache, bentostore } from "bentocache"
 import { memoryDriver } from "bentocache/drivers/memory"
+import { redisBusDriver, redisDriver } from "bentocache/drivers/redis"
+import { redis } from "../redis.mjs"
 
 /** @type {import("../contenders.mjs").Contender} */
 export const getOrSet = {
@@ -19,5 +21,31 @@ export const getOrSet = {
     })
     const factoryOf = waits ? (key) => () => load(key) : (key) => async () => load(key)
     return { read: (key) => bento.getOrSet({ key, factory: factoryOf(key) }), close: () => bento.disconnect() }
+  }
+}
+
+/** @type {import("../contenders.mjs").Contender} */
+export const overRedis = {
+  name: "BentoCache over Redis",
+  edge: "promise",
+  config: "memory, Redis and bus by its own drivers (ioredis); ttl; getOrSet, for many keys all at once",
+  only: ["stored", "unstored", "hit over a store"],
+  open: async ({ capacity, fresh, load, waits }) => {
+    const { host, port } = await redis()
+    const connection = { host, port }
+    const bento = new BentoCache({
+      default: "tiers",
+      ttl: fresh,
+      prefix: "bento",
+      stores: {
+        tiers: bentostore()
+          .useL1Layer(memoryDriver({ maxItems: capacity, serialize: false }))
+          .useL2Layer(redisDriver({ connection }))
+          .useBus(redisBusDriver({ connection }))
+      }
+    })
+    const factoryOf = waits ? (key) => () => load(key) : (key) => async () => load(key)
+    const read = (key) => bento.getOrSet({ key, factory: factoryOf(key) })
+    return { read, readMany: (keys) => Promise.all(keys.map(read)), close: () => bento.disconnect() }
   }
 }

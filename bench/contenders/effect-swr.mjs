@@ -1,7 +1,10 @@
 /** Ours, from the build, at each edge. */
+import { NodeRedis } from "@effect/platform-node"
 import { Effect, Exit, Layer, Logger, ManagedRuntime, Schema, Scope, Stream } from "effect"
 import { Swr } from "../../dist/index.js"
+import * as StoreRedis from "../../dist/StoreRedis.js"
 import * as SwrPromise from "../../dist/SwrPromise.js"
+import { redis } from "../redis.mjs"
 
 export const lookupOf = ({ load, waits }) =>
   waits
@@ -22,9 +25,9 @@ const optionsOf = (options) => ({
 const layer = Layer.provideMerge(Swr.layer({ refreshes: 1_000_000 }), Logger.layer([]))
 
 /** A layer of its own, open until closed. */
-const openLayer = async (options) => {
+const openLayer = async (options, over = layer) => {
   const scope = Scope.makeUnsafe()
-  const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+  const context = await Effect.runPromise(Layer.buildWithScope(over, scope))
   const run = Effect.runPromiseWith(context)
   const cache = await run(Swr.make(optionsOf(options)))
   return { cache, context, scope, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
@@ -143,4 +146,24 @@ export const withoutStale = {
   only: ["tail"],
   config: `${inFiber.config}; maxAge is freshFor`,
   open: (options) => inFiber.open({ ...options, stale: 0 })
+}
+
+let opened = 0
+
+/** @type {import("../contenders.mjs").Contender} */
+export const overRedis = {
+  name: "effect-swr over Redis, in a fiber",
+  edge: "fiber",
+  config: `${config}; a schema of two fields; Swr.layerStore over StoreRedis and node-redis; getMany for many keys`,
+  only: ["stored", "unstored", "hit over a store"],
+  open: async (options) => {
+    const { url } = await redis()
+    const client = NodeRedis.layer({ url, disableOfflineQueue: true })
+    const store = StoreRedis.layer({ client, prefix: `swr-${++opened}`, required: true })
+    // A machine with other work is late now and then, and a load without the store would be something else.
+    const caches = Swr.layerStore({ refreshes: 1_000_000, storeDeadline: "1 second" })
+    const over = Layer.provideMerge(Layer.provide(caches, store), Logger.layer([]))
+    const { cache, close } = await openLayer({ ...options, schema: Price }, over)
+    return { read: (key) => cache.get(key), readMany: (keys) => cache.getMany(keys), close }
+  }
 }

@@ -15,6 +15,7 @@ export const hold = async (contender, options) => {
   return {
     name: contender.name,
     read: opened.read,
+    readMany: opened.readMany,
     loop: loopOf(contender),
     sink: (sum) => {
       if (!(sum > 0)) throw new Error(`${contender.name} answered something else: ${sum}`)
