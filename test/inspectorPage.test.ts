@@ -149,18 +149,7 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
     Effect.gen(function*() {
       const main = mainOf("test-inspector")
       main.build()
-      const settings = [
-        "--skus",
-        "20",
-        "--rate",
-        "60",
-        "--duration",
-        "20s",
-        "--fresh-for",
-        "1s",
-        "--outage-start",
-        "5s"
-      ]
+      const settings = "--skus 20 --rate 60 --duration 50s --outage-start 10s --outage-length 30s".split(" ")
       const child = yield* Effect.acquireRelease(
         Effect.sync(() => spawn(process.execPath, [main.path, "--json", ...settings])),
         (child) => Effect.sync(() => child.kill("SIGINT"))
