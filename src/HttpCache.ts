@@ -537,7 +537,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
                 app,
                 HttpServerRequest.HttpServerRequest,
                 narrowed(around.request, around.route)
-              ) as Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+              )
             }
             if (own.enabled === false) return app
             const asking = {

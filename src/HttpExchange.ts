@@ -9,7 +9,7 @@
  */
 import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
 import * as HttpAnswer from "./HttpAnswer.ts"
-import type * as Headers from "./HttpHeaders.ts"
+import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as Swr from "./Swr.ts"
 
@@ -86,7 +86,11 @@ class Failed extends Data.TaggedError("Failed")<{
   /** What it answered, where that is for everybody who waits. */
   readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
   readonly error: { readonly value: unknown } | undefined
-}> {}
+}> {
+  override get message() {
+    return this.kind === "unreachable" ? "the origin gave no answer" : `the origin failed with ${this.kind}`
+  }
+}
 
 /** One request that wants an answer. Its key tells what it asks for. */
 class Asked<L> {
@@ -263,7 +267,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
         const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
         yield* medium.release(response)
-        const reply = body instanceof Uint8Array && isForAll ? { head, body } : undefined
+        const reply = body instanceof Uint8Array && isForAll
+          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body }
+          : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
       const announced = Number(head.headers["content-length"] ?? 0)
@@ -274,12 +280,14 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
       if (!(body instanceof Uint8Array)) {
         const end = Stream.ensuring(body, medium.release(response))
-        return live(medium.make(request, head, end))
+        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, end))
       }
       yield* medium.release(response)
       const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
       const whole = { status: head.status, headers, length: body.length }
-      if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) return live(medium.make(request, head, body))
+      if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
+        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
+      }
       return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), body, head.status, false, {
         began,
         before

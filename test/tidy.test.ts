@@ -32,7 +32,7 @@ const house: Record<string, string> = {
   HttpHeaders: "",
   HttpPolicy: "HttpHeaders",
   HttpAnswer: "HttpHeaders, type HttpPolicy",
-  HttpExchange: "HttpAnswer, HttpPolicy, type HttpHeaders, Swr",
+  HttpExchange: "HttpAnswer, HttpPolicy, HttpHeaders, Swr",
   HttpCache: "HttpExchange, HttpPolicy, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
