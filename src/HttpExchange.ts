@@ -11,6 +11,7 @@ import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
+import { type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
 import * as Swr from "./Swr.ts"
 
 /** The kind of responses that are exchanged: a client's or a server's. */
@@ -60,28 +61,9 @@ const YEAR = 31_536_000_000
 
 // ----- what a load gives
 
-interface Kept {
-  readonly _tag: "Kept"
-  readonly stored: HttpPolicy.Stored
-  readonly body: Uint8Array
-  /** Whose load it was, and when it began. */
-  readonly id: symbol
-  readonly began: number
-  readonly wishes: Swr.Keep
-  readonly status: number
-}
-
-/** An answer for the reader who asked, and for nobody else. */
-interface Live<L> {
-  readonly _tag: "Live"
-  readonly response: L
-  readonly status: number
-  readonly id: symbol
-}
-
 /** The origin failed: with a response, or with none. */
 class Failed extends Data.TaggedError("Failed")<{
-  readonly id: symbol
+  readonly id: string
   readonly kind: number | "unreachable"
   /** What it answered, where that is for everybody who waits. */
   readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
@@ -92,9 +74,12 @@ class Failed extends Data.TaggedError("Failed")<{
   }
 }
 
+// Tells requests of this process apart.
+let requests = 0
+
 /** One request that wants an answer. Its key tells what it asks for. */
 class Asked<L> {
-  readonly id = Symbol("request")
+  readonly id = `${++requests}`
   /** Somebody waits for the answer. */
   waits = true
   readonly key: ReadonlyArray<string>
@@ -244,7 +229,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
       const times = { requestedAt, receivedAt: yield* wall }
       const head = medium.head(response)
-      const live = (response: L): Live<L> => ({ _tag: "Live", response, status: head.status, id })
+      const live = (response: L) => new Live(response, head.status, id)
       const discard = Effect.suspend(() => {
         const body = medium.body(response)
         // Nobody is there to read it: one chunk, so that the connection is let go.
@@ -304,7 +289,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ) {
       const windows = HttpPolicy.windows(stored, yield* wall)
       const conditions = HttpPolicy.conditions([stored])
-      const wishes: Swr.Wishes = {
+      const wishes = {
         ...windows,
         // Kept for longer than it may be used: to ask whether it still holds, and for requests that allow more.
         staleIfError: Math.max(
@@ -314,7 +299,15 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         ),
         tags: [asked.uri, ...asked.labels(), ...options.tags(asked.request, stored)]
       }
-      const kept = (wishes: Swr.Keep): Kept => ({ _tag: "Kept", stored, body, id: asked.id, began, status, wishes })
+      const kept = (wishes: Kept["wishes"]): Kept => ({
+        _tag: "Kept",
+        stored,
+        body,
+        id: asked.id,
+        began,
+        status,
+        wishes
+      })
       if (isLast) return kept("pass")
       const fields = stored.variant.map(([field]) => field)
       if (fields.join() === fieldsOf(asked.uri).join()) {
@@ -330,6 +323,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     const cache = yield* Swr.make({
       name: options.name,
+      version: VERSION,
+      schema: schema<L>(),
       lookup,
       key: (asked: Asked<L>) => asked.key,
       keep: (value: Kept | Live<L>) => value._tag === "Kept" ? value.wishes : "pass",
@@ -364,7 +359,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ): L => {
       const given = HttpAnswer.given(stored, age)
       const before = given["cache-status"]
-      const headers: Headers.Headers = {
+      const headers: Headers.Fields = {
         ...given,
         ...told(handling, typeof before === "string" ? before : before?.join(", "), found)
       }

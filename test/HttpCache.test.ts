@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import * as Testing from "effect-swr/Testing"
 import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { settle, within } from "./Origin.ts"
@@ -522,4 +524,39 @@ describe("leaving", () => {
       assert.deepStrictEqual(yield* get(), ["HIT", "v2"])
       assert.strictEqual(asked.length, 2)
     }).pipe(within()))
+})
+
+describe("a store that processes share", () => {
+  const ask = (cached: HttpCache.Cached, path: string) =>
+    Effect.flatMap(cached.client.get(`http://h.test${path}`), read)
+
+  it.effect("one process asks, the others are told; what is private stays with who asked", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const { asked, client } = origin((n, { url }) =>
+        url.endsWith("/mine")
+          ? page(`mine${n}`, "private, max-age=60")
+          : page(`v${n}\u{1F600}`, "max-age=60, stale-while-revalidate=60", { etag: "\"a\"" })
+      )
+      const process = (name: string) =>
+        Effect.flatMap(
+          Layer.build(Layer.fresh(Swr.layerStore().pipe(Layer.provide(store.connect(name))))),
+          (context) => Effect.provideContext(HttpCache.make(client), context)
+        )
+      const [one, two] = [yield* process("one"), yield* process("two")]
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["MISS", "v1\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["HIT", "v1\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(one, "/mine"), ["MISS", "mine2"])
+      assert.deepStrictEqual(yield* ask(two, "/mine"), ["MISS", "mine3"])
+      yield* TestClock.adjust("70 seconds")
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["STALE", "v1\u{1F600}"])
+      yield* settle
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["HIT", "v4\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["STALE", "v1\u{1F600}"], "out of its own memory")
+      yield* settle
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["HIT", "v4\u{1F600}"])
+      yield* one.invalidate("http://h.test/a")
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["MISS", "v5\u{1F600}"])
+      assert.strictEqual(asked.length, 5)
+    }).pipe(Effect.scoped))
 })
