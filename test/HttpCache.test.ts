@@ -556,6 +556,7 @@ describe("a store that processes share", () => {
       yield* settle
       assert.deepStrictEqual(yield* ask(one, "/a"), ["HIT", "v4\u{1F600}"])
       yield* one.invalidate("http://h.test/a")
+      yield* settle
       assert.deepStrictEqual(yield* ask(two, "/a"), ["MISS", "v5\u{1F600}"])
       assert.strictEqual(asked.length, 5)
     }).pipe(Effect.scoped))
