@@ -184,6 +184,8 @@ export type Found = "HIT" | "STALE" | "MISS"
  * whole seconds. `Date` and `Expires` are the origin's.
  */
 export const given = (stored: HttpPolicy.Stored, age: number): Headers.Fields => ({
-  ...Headers.without(stored.headers, (name) => stored.hidden.includes(name)),
+  ...stored.hidden.length === 0
+    ? stored.headers
+    : Headers.without(stored.headers, (name) => stored.hidden.includes(name)),
   age: String(Math.floor(age / 1000))
 })

@@ -341,8 +341,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     // ----- answers
 
-    const told = (handling: HttpAnswer.Handling, before: string | undefined, found: HttpAnswer.Found) => ({
-      "cache-status": HttpAnswer.cacheStatus(before, options.name, handling),
+    const told = (headers: Headers.Headers, handling: HttpAnswer.Handling, found: HttpAnswer.Found) => ({
+      "cache-status": HttpAnswer.cacheStatus(Headers.text(headers, "cache-status"), options.name, handling),
       "x-cache": found
     })
 
@@ -358,11 +358,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       found: HttpAnswer.Found
     ): L => {
       const given = HttpAnswer.given(stored, age)
-      const before = given["cache-status"]
-      const headers: Headers.Fields = {
-        ...given,
-        ...told(handling, typeof before === "string" ? before : before?.join(", "), found)
-      }
+      const headers: Headers.Fields = { ...given, ...told(given, handling, found) }
       if (HttpAnswer.isNotModified(request, stored)) {
         return medium.make(request, { status: 304, headers: HttpAnswer.notModified(headers) }, new Uint8Array())
       }
@@ -398,15 +394,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ): Effect.Effect<L, E> =>
       Effect.flatMap(forward(undefined), (response) => {
         const head = medium.head(response)
-        const before = head.headers["cache-status"]
-        const answer = medium.tell(
-          response,
-          told(
-            { forward: handling, forwardStatus: head.status },
-            typeof before === "string" ? before : before?.join(", "),
-            "MISS"
-          )
-        )
+        const handled = { forward: handling, forwardStatus: head.status }
+        const answer = medium.tell(response, told(head.headers, handled, "MISS"))
         const outdated = HttpPolicy.invalidated(request, head, options.scheme)
         return outdated.length === 0
           ? Effect.succeed(answer)
@@ -492,7 +481,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             return Effect.succeed(
               medium.make(
                 request,
-                { ...head, headers: { ...head.headers, ...told(handling, undefined, "MISS") } },
+                { ...head, headers: { ...head.headers, ...told(head.headers, handling, "MISS") } },
                 body
               )
             )
@@ -511,8 +500,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             onSuccess: (answer): Effect.Effect<L, E> => {
               const { value } = answer
               if (value._tag === "Live") {
-                const told0 = told({ forward: why, forwardStatus: value.status }, undefined, "MISS")
-                return Effect.succeed(medium.tell(value.response, told0))
+                const { headers } = medium.head(value.response)
+                const handled = { forward: why, forwardStatus: value.status }
+                return Effect.succeed(medium.tell(value.response, told(headers, handled, "MISS")))
               }
               const now = timeOf(value, answer.age)
               const { freshness } = value.stored
