@@ -235,9 +235,10 @@ export const make = (
     >((asking) =>
       Effect.flatMap(asking, (request) => {
         const url = HttpClientRequest.toUrl(request)
-        // An upgrade is not an answer, what has no URL has no key, and a body is in none.
+        // What has no URL has no key, an upgrade is not an answer, and a body, or a host of its own, is in no key.
         const hasBody = request.method === "GET" && request.body._tag !== "Empty"
-        if (Option.isNone(url) || hasBody || request.headers["upgrade"] !== undefined) {
+        const isOdd = hasBody || request.headers["upgrade"] !== undefined || request.headers["host"] !== undefined
+        if (Option.isNone(url) || isOdd) {
           return postprocess(Effect.succeed(request))
         }
         url.value.hash = ""
@@ -462,15 +463,26 @@ const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefine
 
 const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
 
-// What the key does not cover, the handler does not see.
+// What a request asks for. Its URL is put together from `Host` by whoever received it, so that has to be a host.
+const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
+  const { headers, method, originalUrl, protocol } = request
+  const isHost = HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  // Behind a proxy that is trusted, the scheme is the one that it was asked by.
+  const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
+  return { method, url: isHost ? url : "", headers }
+}
+
+// What the key does not cover, the handler does not see. An absolute URL says the host, whatever `Host` says.
 const narrowed = (
   request: HttpServerRequest.HttpServerRequest,
   route: Route
 ): HttpServerRequest.HttpServerRequest => {
-  const fields = ["host", ...visible(route)]
-  const headers = Headers.fromInput(
-    Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name)))
-  )
+  const fields = visible(route)
+  const host = HttpPolicy.target(askingOf(request), "http")?.[1]
+  const headers = Headers.fromInput({
+    ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
+    host
+  })
   const narrow = request.modify({ headers, remoteAddress: Option.none() })
   if (request.method === "GET") return narrow
   // A HEAD is answered from the answer to a GET.
@@ -559,11 +571,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               )
             }
             if (own.enabled === false) return app
-            const asking = {
-              method: request.method,
-              url: request.originalUrl,
-              headers: request.headers
-            }
+            const asking = askingOf(request)
             const box: Around = { route: own, request, pattern: Option.getOrUndefined(path) }
             const outer = Context.get(context, Scope.Scope)
             const forward = (wanted: HttpPolicy.Request | undefined) =>
