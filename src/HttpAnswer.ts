@@ -28,7 +28,7 @@ export const isNotModified = (request: HttpPolicy.Request, stored: HttpPolicy.St
 const told = /^(?:age|cache-control|cache-status|cdn-cache-control|content-location|date|etag|expires|vary|x-cache)$/
 
 /** The fields of a 304. Without an entity tag, `Last-Modified` is what the reader goes by. */
-export const notModified = (headers: Headers.Headers): Headers.Headers =>
+export const notModified = <H extends Headers.Headers>(headers: H): H =>
   Headers.without(headers, (name) => !told.test(name) && (name !== "last-modified" || Headers.has(headers, "etag")))
 
 // ----- parts
@@ -183,7 +183,9 @@ export type Found = "HIT" | "STALE" | "MISS"
  * The fields of an answer from the cache: those that are stored, but for what must be asked for first, and its age in
  * whole seconds. `Date` and `Expires` are the origin's.
  */
-export const given = (stored: HttpPolicy.Stored, age: number): Headers.Headers => ({
-  ...Headers.without(stored.headers, (name) => stored.hidden.includes(name)),
+export const given = (stored: HttpPolicy.Stored, age: number): Headers.Fields => ({
+  ...stored.hidden.length === 0
+    ? stored.headers
+    : Headers.without(stored.headers, (name) => stored.hidden.includes(name)),
   age: String(Math.floor(age / 1000))
 })

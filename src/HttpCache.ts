@@ -146,8 +146,8 @@ const answerOf = (
   body: Uint8Array | Stream.Stream<Uint8Array, unknown>,
   isBare: boolean
 ): HttpServerResponse.HttpServerResponse => {
-  const { "set-cookie": setCookie = [], ...rest } = head.headers
-  const cookies = Cookies.fromSetCookie(setCookie)
+  const { "set-cookie": setCookie, ...rest } = head.headers
+  const cookies = setCookie === undefined ? Cookies.empty : Cookies.fromSetCookie(setCookie)
   const headers = Headers.fromInput(rest)
   const options = { status: head.status, headers, cookies }
   // A body without a type of its own is given none.
@@ -235,8 +235,12 @@ export const make = (
     >((asking) =>
       Effect.flatMap(asking, (request) => {
         const url = HttpClientRequest.toUrl(request)
-        // An upgrade is not an answer, and what has no URL has no key.
-        if (Option.isNone(url) || request.headers["upgrade"] !== undefined) return postprocess(Effect.succeed(request))
+        // What has no URL has no key, an upgrade is not an answer, and a body, or a host of its own, is in no key.
+        const hasBody = request.method === "GET" && request.body._tag !== "Empty"
+        const isOdd = hasBody || request.headers["upgrade"] !== undefined || request.headers["host"] !== undefined
+        if (Option.isNone(url) || isOdd) {
+          return postprocess(Effect.succeed(request))
+        }
         url.value.hash = ""
         return Effect.map(
           answer(
@@ -400,8 +404,14 @@ const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Aroun
 // A response may live on what its handler acquired, until it has been read.
 const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
 
+// Of routes whose responses are not kept.
+const off = new WeakSet<HttpServerResponse.HttpServerResponse>()
+
 const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
-  head: headOf,
+  head: (response) => {
+    const head = headOf(response)
+    return off.has(response) ? { ...head, headers: { ...head.headers, "cache-control": "no-store" } } : head
+  },
   body: (response) => {
     switch (response.body._tag) {
       case "Empty":
@@ -429,7 +439,13 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   }
 }
 
-const seconds = (option: string, input: Duration.Input): number => Math.floor(Policy.millis(option, input) / 1000)
+// HTTP counts in seconds.
+const seconds = (option: string, input: Duration.Input): number => {
+  const millis = Policy.millis(option, input)
+  return millis === 0 || millis >= 1000
+    ? Math.floor(millis / 1000)
+    : Policy.refuse(option, input, "0 or at least a second")
+}
 
 /** What a route's windows say in `Cache-Control`. */
 const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefined => {
@@ -447,15 +463,26 @@ const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefine
 
 const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
 
-// What the key does not cover, the handler does not see.
+// What a request asks for. Its URL is put together from `Host` by whoever received it, so that has to be a host.
+const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
+  const { headers, method, originalUrl, protocol } = request
+  const isHost = HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  // Behind a proxy that is trusted, the scheme is the one that it was asked by.
+  const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
+  return { method, url: isHost ? url : "", headers }
+}
+
+// What the key does not cover, the handler does not see. An absolute URL says the host, whatever `Host` says.
 const narrowed = (
   request: HttpServerRequest.HttpServerRequest,
   route: Route
 ): HttpServerRequest.HttpServerRequest => {
-  const fields = ["host", ...visible(route)]
-  const headers = Headers.fromInput(
-    Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name)))
-  )
+  const fields = visible(route)
+  const host = HttpPolicy.target(askingOf(request), "http")?.[1]
+  const headers = Headers.fromInput({
+    ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
+    host
+  })
   const narrow = request.modify({ headers, remoteAddress: Option.none() })
   if (request.method === "GET") return narrow
   // A HEAD is answered from the answer to a GET.
@@ -465,20 +492,24 @@ const narrowed = (
   }) as HttpServerRequest.HttpServerRequest
 }
 
-// A response as its route wants it kept.
+// A response as its route wants it kept. One that never ends can't be.
 const finished = (
   response: HttpServerResponse.HttpServerResponse,
   route: Route
 ): HttpServerResponse.HttpServerResponse => {
-  const control = route.enabled === false ? "no-store" : controlOf(route)
+  const { "cache-control": own, "content-type": type, vary: before } = response.headers
   const isGood = response.status >= 200 && response.status <= 299
-  const hasOwn = response.headers["cache-control"] !== undefined
+  const control =
+    own === undefined && isGood && route.enabled !== false && type?.startsWith("text/event-stream") !== true
+      ? controlOf(route)
+      : undefined
   const fields = visible(route).join(", ")
-  const before = response.headers["vary"]
-  return HttpServerResponse.setHeaders(response, {
-    ...control !== undefined && !hasOwn && (isGood || route.enabled === false) && { "cache-control": control },
+  const answer = HttpServerResponse.setHeaders(response, {
+    ...control !== undefined && { "cache-control": control },
     ...fields !== "" && { vary: before === undefined ? fields : `${before}, ${fields}` }
   })
+  if (route.enabled === false) off.add(answer)
+  return answer
 }
 
 // Each of its parents too, so that what is below a pattern is found by it.
@@ -537,14 +568,10 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
                 app,
                 HttpServerRequest.HttpServerRequest,
                 narrowed(around.request, around.route)
-              ) as Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+              )
             }
             if (own.enabled === false) return app
-            const asking = {
-              method: request.method,
-              url: request.originalUrl,
-              headers: request.headers
-            }
+            const asking = askingOf(request)
             const box: Around = { route: own, request, pattern: Option.getOrUndefined(path) }
             const outer = Context.get(context, Scope.Scope)
             const forward = (wanted: HttpPolicy.Request | undefined) =>

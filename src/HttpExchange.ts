@@ -9,8 +9,9 @@
  */
 import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
 import * as HttpAnswer from "./HttpAnswer.ts"
-import type * as Headers from "./HttpHeaders.ts"
+import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
+import { type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
 import * as Swr from "./Swr.ts"
 
 /** The kind of responses that are exchanged: a client's or a server's. */
@@ -60,37 +61,25 @@ const YEAR = 31_536_000_000
 
 // ----- what a load gives
 
-interface Kept {
-  readonly _tag: "Kept"
-  readonly stored: HttpPolicy.Stored
-  readonly body: Uint8Array
-  /** Whose load it was, and when it began. */
-  readonly id: symbol
-  readonly began: number
-  readonly wishes: Swr.Keep
-  readonly status: number
-}
-
-/** An answer for the reader who asked, and for nobody else. */
-interface Live<L> {
-  readonly _tag: "Live"
-  readonly response: L
-  readonly status: number
-  readonly id: symbol
-}
-
 /** The origin failed: with a response, or with none. */
 class Failed extends Data.TaggedError("Failed")<{
-  readonly id: symbol
+  readonly id: string
   readonly kind: number | "unreachable"
   /** What it answered, where that is for everybody who waits. */
   readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
   readonly error: { readonly value: unknown } | undefined
-}> {}
+}> {
+  override get message() {
+    return this.kind === "unreachable" ? "the origin gave no answer" : `the origin failed with ${this.kind}`
+  }
+}
+
+// Tells requests of this process apart.
+let requests = 0
 
 /** One request that wants an answer. Its key tells what it asks for. */
 class Asked<L> {
-  readonly id = Symbol("request")
+  readonly id = `${++requests}`
   /** Somebody waits for the answer. */
   waits = true
   readonly key: ReadonlyArray<string>
@@ -240,7 +229,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
       const times = { requestedAt, receivedAt: yield* wall }
       const head = medium.head(response)
-      const live = (response: L): Live<L> => ({ _tag: "Live", response, status: head.status, id })
+      const live = (response: L) => new Live(response, head.status, id)
       const discard = Effect.suspend(() => {
         const body = medium.body(response)
         // Nobody is there to read it: one chunk, so that the connection is let go.
@@ -263,7 +252,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
         const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
         yield* medium.release(response)
-        const reply = body instanceof Uint8Array && isForAll ? { head, body } : undefined
+        const reply = body instanceof Uint8Array && isForAll
+          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body }
+          : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
       const announced = Number(head.headers["content-length"] ?? 0)
@@ -274,12 +265,14 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
       if (!(body instanceof Uint8Array)) {
         const end = Stream.ensuring(body, medium.release(response))
-        return live(medium.make(request, head, end))
+        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, end))
       }
       yield* medium.release(response)
       const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
       const whole = { status: head.status, headers, length: body.length }
-      if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) return live(medium.make(request, head, body))
+      if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
+        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
+      }
       return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), body, head.status, false, {
         began,
         before
@@ -296,7 +289,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ) {
       const windows = HttpPolicy.windows(stored, yield* wall)
       const conditions = HttpPolicy.conditions([stored])
-      const wishes: Swr.Wishes = {
+      const wishes = {
         ...windows,
         // Kept for longer than it may be used: to ask whether it still holds, and for requests that allow more.
         staleIfError: Math.max(
@@ -306,7 +299,15 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         ),
         tags: [asked.uri, ...asked.labels(), ...options.tags(asked.request, stored)]
       }
-      const kept = (wishes: Swr.Keep): Kept => ({ _tag: "Kept", stored, body, id: asked.id, began, status, wishes })
+      const kept = (wishes: Kept["wishes"]): Kept => ({
+        _tag: "Kept",
+        stored,
+        body,
+        id: asked.id,
+        began,
+        status,
+        wishes
+      })
       if (isLast) return kept("pass")
       const fields = stored.variant.map(([field]) => field)
       if (fields.join() === fieldsOf(asked.uri).join()) {
@@ -322,6 +323,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     const cache = yield* Swr.make({
       name: options.name,
+      version: VERSION,
+      schema: schema<L>(),
       lookup,
       key: (asked: Asked<L>) => asked.key,
       keep: (value: Kept | Live<L>) => value._tag === "Kept" ? value.wishes : "pass",
@@ -338,8 +341,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     // ----- answers
 
-    const told = (handling: HttpAnswer.Handling, before: string | undefined, found: HttpAnswer.Found) => ({
-      "cache-status": HttpAnswer.cacheStatus(before, options.name, handling),
+    const told = (headers: Headers.Headers, handling: HttpAnswer.Handling, found: HttpAnswer.Found) => ({
+      "cache-status": HttpAnswer.cacheStatus(Headers.text(headers, "cache-status"), options.name, handling),
       "x-cache": found
     })
 
@@ -355,11 +358,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       found: HttpAnswer.Found
     ): L => {
       const given = HttpAnswer.given(stored, age)
-      const before = given["cache-status"]
-      const headers: Headers.Headers = {
-        ...given,
-        ...told(handling, typeof before === "string" ? before : before?.join(", "), found)
-      }
+      const headers: Headers.Fields = { ...given, ...told(given, handling, found) }
       if (HttpAnswer.isNotModified(request, stored)) {
         return medium.make(request, { status: 304, headers: HttpAnswer.notModified(headers) }, new Uint8Array())
       }
@@ -395,15 +394,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ): Effect.Effect<L, E> =>
       Effect.flatMap(forward(undefined), (response) => {
         const head = medium.head(response)
-        const before = head.headers["cache-status"]
-        const answer = medium.tell(
-          response,
-          told(
-            { forward: handling, forwardStatus: head.status },
-            typeof before === "string" ? before : before?.join(", "),
-            "MISS"
-          )
-        )
+        const handled = { forward: handling, forwardStatus: head.status }
+        const answer = medium.tell(response, told(head.headers, handled, "MISS"))
         const outdated = HttpPolicy.invalidated(request, head, options.scheme)
         return outdated.length === 0
           ? Effect.succeed(answer)
@@ -489,7 +481,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             return Effect.succeed(
               medium.make(
                 request,
-                { ...head, headers: { ...head.headers, ...told(handling, undefined, "MISS") } },
+                { ...head, headers: { ...head.headers, ...told(head.headers, handling, "MISS") } },
                 body
               )
             )
@@ -508,8 +500,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             onSuccess: (answer): Effect.Effect<L, E> => {
               const { value } = answer
               if (value._tag === "Live") {
-                const told0 = told({ forward: why, forwardStatus: value.status }, undefined, "MISS")
-                return Effect.succeed(medium.tell(value.response, told0))
+                const { headers } = medium.head(value.response)
+                const handled = { forward: why, forwardStatus: value.status }
+                return Effect.succeed(medium.tell(value.response, told(headers, handled, "MISS")))
               }
               const now = timeOf(value, answer.age)
               const { freshness } = value.stored

@@ -10,6 +10,17 @@ export interface Headers {
   readonly [name: string]: string | ReadonlyArray<string> | undefined
 }
 
+/** Fields that are all there. */
+export interface Fields {
+  readonly [name: string]: string | ReadonlyArray<string>
+}
+
+/** The fields that are there. */
+export const present = (headers: Headers): Fields =>
+  Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string | ReadonlyArray<string>] => entry[1] !== undefined)
+  )
+
 /** The lines of a field. */
 export const lines = (headers: Headers, name: string): ReadonlyArray<string> => {
   const found: unknown = headers[name]
@@ -26,8 +37,9 @@ export const text = (headers: Headers, name: string): string | undefined => {
 export const has = (headers: Headers, name: string): boolean => lines(headers, name).length > 0
 
 /** The fields without some of them. */
-export const without = (headers: Headers, drop: (name: string) => boolean): Headers =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !drop(name)))
+export const without = <H extends Headers>(headers: H, drop: (name: string) => boolean): H =>
+  // Fewer of the same.
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !drop(name))) as H
 
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
 
@@ -278,7 +290,7 @@ const hops = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", 
 const kept = /^(?:age|cache-control|cdn-cache-control|content-.*|date|etag|expires|last-modified|pragma|vary)$/
 
 /** The fields without those that belong to one connection (RFC 9111, 3.1). */
-export const endToEnd = (headers: Headers): Headers => {
+export const endToEnd = <H extends Headers>(headers: H): H => {
   const named = list(headers, "connection").map((name) => name.toLowerCase()).filter((name) => !kept.test(name))
   return without(headers, (name) => hops.includes(name) || name.startsWith("proxy-") || named.includes(name))
 }

@@ -215,6 +215,7 @@ const life = (freshness: Freshness, rules: Rules): number => {
 
 /** A response that was stored, beside its body. Plain data. */
 export interface Stored extends Response {
+  readonly headers: Headers.Fields
   readonly freshness: Freshness
   /** What the request said of the fields that `Vary` names, in the order of their names. */
   readonly variant: Variant
@@ -238,7 +239,7 @@ export const store = (
   const date = Headers.has(headers, "date") ? {} : { date: Headers.formatDate(times.receivedAt) }
   return {
     status: response.status,
-    headers: { ...Headers.without(headers, (name) => secret.includes(name)), ...date },
+    headers: Headers.present({ ...Headers.without(headers, (name) => secret.includes(name)), ...date }),
     freshness: freshness(response, times, rules),
     variant: variant(fields === "*" ? [] : fields, request.headers),
     hidden: Headers.qualified(directives, "no-cache") ?? [],

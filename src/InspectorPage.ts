@@ -88,7 +88,8 @@ main {
 .tiles { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 10px; }
 .tile { padding: 9px 12px 10px; background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   min-width: 0; }
-.tile h3 { font-size: 12px; font-weight: 500; color: var(--soft); white-space: nowrap; }
+.tile h3 { font-size: 12px; font-weight: 500; color: var(--soft); }
+.tile h3, .tile p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .tile b { display: block; font-size: 20px; line-height: 1.3; font-weight: 620; letter-spacing: -.02em;
   white-space: nowrap; }
 .tile p { color: var(--soft); font-size: 12px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -98,7 +99,7 @@ main {
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; }
 figure { padding: 9px 12px 7px; background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   min-width: 0; }
-figcaption { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 12px; color: var(--soft); font-size: 12px;
+figcaption { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; color: var(--soft); font-size: 12px;
   }
 figcaption strong { color: var(--ink); font-weight: 600; font-size: 12.5px; margin-right: auto; }
 .key-of { display: inline-flex; align-items: center; gap: 5px; white-space: nowrap; }
@@ -244,7 +245,8 @@ pre { max-height: 260px; margin: 6px 0 0; padding: 10px 12px; overflow: auto; bo
 @container (max-width: 940px) {
   .row { grid-template-columns: 96px minmax(100px, 1fr) minmax(130px, 1.4fr) 60px 60px 96px; }
   .c-load, .c-weight { display: none; }
-  .tiles { gap: 8px; } .tile { padding: 8px 10px 9px; } .tile b { font-size: 18px; }
+  .tiles { gap: 8px; } .tile h3 { font-size: 11.5px; letter-spacing: -.01em; } .tile { padding: 8px 10px 9px; }
+  .tile b { font-size: 18px; }
   .tile p { white-space: normal; line-height: 1.3; font-size: 11.5px; height: 2.6em; }
 }
 @container (max-width: 800px) {
@@ -270,7 +272,7 @@ pre { max-height: 260px; margin: 6px 0 0; padding: 10px 12px; overflow: auto; bo
   nav h2 { display: none; }
   nav button { width: auto; min-width: 116px; max-width: 60vw; flex: none; }
   main { padding: 12px 12px 0; gap: 10px; }
-  .charts summary { display: block; }
+  .charts summary { display: list-item; }
   .tools input, .tools select { height: 36px; font-size: 16px; } .tools select { max-width: 124px; }
   .tools label { margin-left: 0; } .tools label span { display: none; }
   aside { position: fixed; inset: 0; z-index: 2; border: 0; }
@@ -967,8 +969,8 @@ export const script = String.raw`
     labels.forEach(([name, , to, flex], i) => {
       const label = $("ends").children[i] || $("ends").appendChild(el("span"))
       label.style.flex = flex + " 1 0"
-      put(label, name + " to " + window_(to))
-      label.title = label.textContent
+      put(label, name + " " + window_(to))
+      label.title = name + " until the age of " + window_(to)
     })
     while ($("ends").children.length > labels.length) $("ends").lastChild.remove()
     put($("why"), why(row))

@@ -32,7 +32,7 @@ import * as Store from "./Store.ts"
  * @category models
  */
 export interface Options {
-  /** What all its names begin with: letters, digits and dashes. Others may use the `KeyValueStore` too. Default `swr`. */
+  /** What all its names begin with, as others may use the `KeyValueStore`: letters, digits, dashes. Default `swr`. */
   readonly prefix?: string | undefined
   /** Larger records are not read. Default 1 MiB. */
   readonly maxBytes?: number | undefined

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import * as Testing from "effect-swr/Testing"
 import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { settle, within } from "./Origin.ts"
@@ -521,5 +523,116 @@ describe("leaving", () => {
       yield* settle
       assert.deepStrictEqual(yield* get(), ["HIT", "v2"])
       assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+})
+
+describe("a store that processes share", () => {
+  const ask = (cached: HttpCache.Cached, path: string) =>
+    Effect.flatMap(cached.client.get(`http://h.test${path}`), read)
+
+  it.effect("one process asks, the others are told; what is private stays with who asked", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const { asked, client } = origin((n, { url }) =>
+        url.endsWith("/mine")
+          ? page(`mine${n}`, "private, max-age=60")
+          : page(`v${n}\u{1F600}`, "max-age=60, stale-while-revalidate=60", { etag: "\"a\"" })
+      )
+      const process = (name: string) =>
+        Effect.flatMap(
+          Layer.build(Layer.fresh(Swr.layerStore().pipe(Layer.provide(store.connect(name))))),
+          (context) => Effect.provideContext(HttpCache.make(client), context)
+        )
+      const [one, two] = [yield* process("one"), yield* process("two")]
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["MISS", "v1\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["HIT", "v1\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(one, "/mine"), ["MISS", "mine2"])
+      assert.deepStrictEqual(yield* ask(two, "/mine"), ["MISS", "mine3"])
+      yield* TestClock.adjust("70 seconds")
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["STALE", "v1\u{1F600}"])
+      yield* settle
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["HIT", "v4\u{1F600}"])
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["STALE", "v1\u{1F600}"], "out of its own memory")
+      yield* settle
+      assert.deepStrictEqual(yield* ask(one, "/a"), ["HIT", "v4\u{1F600}"])
+      yield* one.invalidate("http://h.test/a")
+      yield* settle
+      assert.deepStrictEqual(yield* ask(two, "/a"), ["MISS", "v5\u{1F600}"])
+      assert.strictEqual(asked.length, 5)
+    }).pipe(Effect.scoped))
+})
+
+describe("what must not slip in", () => {
+  it.effect("1.8: an answer that is found to vary while its URI is invalidated is not kept under its new key", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { client } = origin((n) => Effect.as(Deferred.await(gate), page(`v${n}`, "max-age=60", { vary: "x-a" })))
+      const cached = yield* HttpCache.make(client)
+      const get = reader(cached)
+      const first = yield* Effect.forkChild(get())
+      yield* settle
+      yield* cached.invalidate(url)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual((yield* Fiber.join(first))[0], "MISS")
+      assert.strictEqual((yield* get())[0], "MISS")
+      assert.strictEqual((yield* get())[0], "HIT")
+    }).pipe(within()))
+
+  it.effect("1.6: an outage takes no good answer's place, whatever it says of itself", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1 ? page("v1", "max-age=10, stale-if-error=60") : page("sick", "public, max-age=60", {}, 503)
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+    }).pipe(within()))
+
+  it.effect("I22: a failure that is private is not shared", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { client } = origin((n) => Effect.as(Deferred.await(gate), page(`sick${n}`, "private", {}, 503)))
+      const get = reader(yield* HttpCache.make(client))
+      const all = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 20 }, () => get()), { concurrency: "unbounded" })
+      )
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(new Set((yield* Fiber.join(all)).map(([, text]) => text)).size, 20)
+    }).pipe(within()))
+
+  it.effect("1.7: a refresh whose answer is for nobody lets go of it, and the old one is void", () =>
+    Effect.gen(function*() {
+      let ended = 0
+      const endless = () =>
+        Stream.toReadableStream(
+          Stream.forever(Stream.succeed(new Uint8Array(10))).pipe(Stream.ensuring(Effect.sync(() => ended++)))
+        )
+      const { client } = origin((n) =>
+        n === 2
+          ? new Response(endless(), { headers: { "cache-control": "private" } })
+          : page(`v${n}`, "max-age=10, stale-while-revalidate=60")
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* settle
+      assert.strictEqual(ended, 1)
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
+    }).pipe(within()))
+
+  it.effect("section 2: a request that names another host, or brings a body, goes past the cache", () =>
+    Effect.gen(function*() {
+      const { client } = numbered("max-age=10")
+      const cached = yield* HttpCache.make(client)
+      const get = reader(cached)
+      assert.strictEqual((yield* get({ host: "evil.test" }))[1], "v1")
+      yield* cached.client.execute(HttpClientRequest.get(url).pipe(HttpClientRequest.bodyText("evil")))
+      assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
     }).pipe(within()))
 })

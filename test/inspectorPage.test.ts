@@ -5,6 +5,7 @@ import { Swr } from "effect-swr"
 import * as Inspector from "effect-swr/Inspector"
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
+import { createServer, type Server } from "node:http"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { serve } from "./Inspected.ts"
 import { mainOf } from "./MainJob.ts"
@@ -149,18 +150,7 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
     Effect.gen(function*() {
       const main = mainOf("test-inspector")
       main.build()
-      const settings = [
-        "--skus",
-        "20",
-        "--rate",
-        "60",
-        "--duration",
-        "20s",
-        "--fresh-for",
-        "1s",
-        "--outage-start",
-        "5s"
-      ]
+      const settings = "--skus 20 --rate 60 --duration 50s --outage-start 10s --outage-length 30s".split(" ")
       const child = yield* Effect.acquireRelease(
         Effect.sync(() => spawn(process.execPath, [main.path, "--json", ...settings])),
         (child) => Effect.sync(() => child.kill("SIGINT"))
@@ -255,7 +245,7 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
 
   it.live("I23: 100,000 entries: only what is in sight is on the page", () =>
     Effect.gen(function*() {
-      const served = yield* serve()
+      const served = yield* serve(Inspector.layer({ listen: "watched" }))
       const cache = yield* served.use(
         Swr.make({ name: "many", lookup: (n: number) => Effect.succeed(n), freshFor: "1 hour", capacity: 100_000 })
       )
@@ -268,6 +258,32 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
       yield* does(() => page.locator("#search").fill("54321"))
       yield* sees(page, "54321", "fresh")
       assert.deepStrictEqual(complaints, [])
+    }))
+
+  it.live("I23: a page of another origin reads nothing and changes nothing, whatever it tries", () =>
+    Effect.gen(function*() {
+      const served = yield* serve(Inspector.layer({ writable: true, values: "all" }))
+      const cache = yield* served.use(
+        Swr.make({ name: "c", lookup: (key: string) => Effect.succeed(`secret ${key}`), freshFor: "1 hour" })
+      )
+      yield* cache.get("k")
+      const { csrf, rows } = yield* served.told("limit=10")
+      // The worst case: it knows the token and the row.
+      const evil = yield* foreign(`http://127.0.0.1:${served.port}/inspector`, csrf, rows[0]?.id ?? "")
+      const context = yield* Effect.acquireRelease(
+        does(() => browser.newContext()),
+        (context) => does(() => context.close())
+      )
+      const page = yield* does(() => context.newPage())
+      // By both names of this machine: another port is another origin, another name another site.
+      for (const host of ["127.0.0.1", "localhost"]) {
+        yield* does(() => page.goto(`http://${host}:${evil}/`))
+        yield* does(() => page.locator("#done").waitFor({ state: "attached" }))
+        assert.deepStrictEqual(yield* does(() => page.evaluate(() => Reflect.get(window, "learned"))), [])
+        assert.isTrue(yield* cache.has("k"))
+      }
+      const framed = page.frames().find((frame) => frame !== page.mainFrame())
+      assert.notInclude(yield* does(async () => (await framed?.content()) ?? ""), "inspector</span>")
     }))
 
   it.live("I23: without its token the page asks for it, and takes it from its address", () =>
@@ -303,6 +319,56 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
       }
     }))
 })
+
+/** A server with a page that tries what a page of another origin can try. */
+const foreign = (target: string, csrf: string, id: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<Server>((resume) => {
+        const server = createServer((_, response) => {
+          response.setHeader("content-type", "text/html").end(`<!doctype html>
+            <iframe name=sink></iframe><iframe src="${target}"></iframe>
+            <form method=post action="${target}/act" enctype="text/plain" target=sink>
+              <input name='{"action":"invalidate","id":"${id}","x":"' value='"}'></form>
+            <script>
+              window.learned = []
+              const body = JSON.stringify({ action: "invalidate", id: "${id}" })
+              const headers = { "x-effect-swr": "inspector", "x-csrf-token": "${csrf}", "content-type": "application/json" }
+              const attempts = [
+                fetch("${target}/view"),
+                fetch("${target}/view", { headers }),
+                fetch("${target}/view", { mode: "no-cors" }),
+                fetch("${target}/act", { method: "POST", headers, body }),
+                fetch("${target}/act", { method: "POST", mode: "no-cors", body }),
+                new Promise((done) => {
+                  const script = document.createElement("script")
+                  script.src = "${target}/view"
+                  script.onload = () => done({ text: () => "a script ran" })
+                  script.onerror = () => done({ text: () => "" })
+                  document.head.append(script)
+                })
+              ]
+              document.forms[0].submit()
+              navigator.sendBeacon("${target}/act", new Blob([body], { type: "text/plain" }))
+              Promise.allSettled(attempts.map(async (attempt) => {
+                const text = await (await attempt).text()
+                if (text !== "") learned.push(text)
+              })).then(() => setTimeout(() => {
+                const done = document.createElement("i")
+                done.id = "done"
+                document.body.append(done)
+              }, 300))
+            </script>`)
+        })
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close().closeAllConnections())
+    ),
+    (server) => {
+      const address = server.address()
+      return typeof address === "object" && address !== null ? address.port : 0
+    }
+  )
 
 /** The least contrast of text to what is behind it, by WCAG 2; runs in the page. */
 const contrast = (): number => {

@@ -1,0 +1,235 @@
+/**
+ * What must hold under concurrency, in real time and over real sockets: an origin that takes its time, a server with a
+ * caching client in front of it, and readers on connections of their own.
+ */
+import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import { Swr } from "effect-swr"
+import * as HttpCache from "effect-swr/HttpCache"
+import { HttpClient, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+
+/** How long the origin takes, in milliseconds. */
+const SLOW = 700
+
+type Answer = (n: number, request: Http.IncomingMessage) => {
+  readonly status?: number
+  readonly headers?: Http.OutgoingHttpHeaders
+  readonly after?: number
+}
+
+/** An origin on a socket, which remembers what it was asked and what was left before it had answered. */
+const origin = (answer: Answer) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<
+        {
+          readonly server: Http.Server
+          readonly log: { asked: number; answered: number; left: number; sick: boolean; gone: boolean }
+        }
+      >(
+        (resume) => {
+          const log = { asked: 0, answered: 0, left: 0, sick: false, gone: false }
+          const server = Http.createServer((request, response) => {
+            const n = ++log.asked
+            if (log.gone) {
+              request.socket.destroy()
+              return
+            }
+            const { after = SLOW, headers, status = 200 } = answer(n, request)
+            request.socket.once("close", () => response.writableEnded || log.left++)
+            setTimeout(() => {
+              response.writeHead(log.sick ? 503 : status, log.sick ? {} : headers)
+              response.end(`v${n}`)
+              log.answered++
+            }, after)
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, log })))
+        }
+      ),
+      ({ server }) => Effect.sync(() => server.closeAllConnections())
+    ),
+    // A server that listens on a port has an address that says so.
+    ({ log, server }) => ({ log, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+  )
+
+/** A server in front of an origin; answers its URL. */
+const front = (url: string, options?: HttpCache.Options): Effect.Effect<
+  string,
+  never,
+  HttpServer.HttpServer | HttpClient.HttpClient | Swr.Cache | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const { client } = yield* HttpCache.make(yield* HttpClient.HttpClient, options)
+    yield* HttpServer.serveEffect(
+      Effect.gen(function*() {
+        const { headers, method, url: path } = yield* HttpServerRequest.HttpServerRequest
+        const rest = Object.fromEntries(
+          Object.entries(headers).filter(([name]) => name !== "connection" && name !== "host")
+        )
+        const asking = method === "POST" ? client.post(`${url}${path}`) : client.get(`${url}${path}`, { headers: rest })
+        return HttpServerResponse.fromClientResponse(yield* asking)
+      })
+    )
+    return HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+  })
+
+const Live = Layer.mergeAll(
+  NodeHttpServer.layer(Http.createServer, { port: 0 }),
+  NodeHttpClient.layerNodeHttp,
+  Swr.layer()
+)
+
+interface Got {
+  readonly status: number | undefined
+  readonly found: string | undefined
+  readonly text: string
+  /** Milliseconds. */
+  readonly took: number
+}
+
+/** One request, on the agent's connections or one of its own. */
+const get = (url: string, options: Http.RequestOptions = {}) =>
+  Effect.callback<Got, Error>((resume) => {
+    const began = performance.now()
+    const request = Http.request(url, { agent: false, ...options }, (response) => {
+      let text = ""
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => text += chunk)
+      response.on("error", (error) => resume(Effect.fail(error)))
+      response.on("end", () => {
+        const found = response.headers["x-cache"]
+        resume(Effect.succeed({
+          status: response.statusCode,
+          found: typeof found === "string" ? found : undefined,
+          text,
+          took: performance.now() - began
+        }))
+      })
+    })
+    request.on("error", (error) => resume(Effect.fail(error)))
+    request.end()
+    return Effect.sync(() => request.destroy())
+  })
+
+const many = (count: number, url: string) =>
+  Effect.all(Array.from({ length: count }, () => get(url)), { concurrency: "unbounded" })
+
+const distinct = (answers: ReadonlyArray<Got>) => new Set(answers.map(({ text }) => text)).size
+const slowest = (answers: ReadonlyArray<Got>) => Math.max(...answers.map(({ took }) => took))
+const kept = (control: string, headers: Http.OutgoingHttpHeaders = {}): Answer => () => ({
+  headers: { "cache-control": control, ...headers }
+})
+
+describe("over sockets", { concurrent: false }, () => {
+  it.live(
+    "50 stale hits: one refresh, 50 old answers at once, and the next request on a connection is not delayed",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=2, stale-while-revalidate=60"))
+        const page = `${yield* front(url)}/a`
+        yield* get(page)
+        yield* Effect.sleep(2100)
+        const all = yield* many(50, page)
+        assert.isTrue(all.every(({ found, text }) => found === "STALE" && text === "v1"))
+        const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+        assert.deepInclude(yield* get(page, { agent }), { found: "STALE", text: "v1" })
+        assert.deepInclude(yield* get(page, { agent }), { found: "STALE", text: "v1" })
+        agent.destroy()
+        assert.deepStrictEqual([log.asked, log.answered], [2, 1], "all of that while the refresh is on its way")
+        yield* Effect.sleep(SLOW + 100)
+        assert.deepInclude(yield* get(page), { found: "HIT", text: "v2" })
+      }).pipe(Effect.scoped, Effect.provide(Live)),
+    15_000
+  )
+
+  it.live("50 cold hits: one request", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60"))
+      const all = yield* many(50, `${yield* front(url)}/a`)
+      assert.deepStrictEqual([distinct(all), log.asked], [1, 1])
+    }).pipe(Effect.scoped, Effect.provide(Live)), 15_000)
+
+  for (const control of ["private", "no-store"]) {
+    it.live(`20 answers that are ${control}: 20 distinct ones, no queue`, () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept(control))
+        const all = yield* many(20, `${yield* front(url)}/a`)
+        assert.deepStrictEqual([distinct(all), log.asked], [20, 20])
+        // The first of an unknown URI tells that it is not to be shared; the others go together then.
+        assert.isBelow(slowest(all), 4 * SLOW)
+        const again = yield* many(20, `${yield* front(url, { name: "other" })}/a`)
+        assert.strictEqual(distinct(again), 20)
+      }).pipe(Effect.scoped, Effect.provide(Live)), 15_000)
+  }
+
+  it.live(
+    "an origin that fails in the window: old answers for all, refreshes held off, the good one stays",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=1, stale-while-revalidate=2, stale-if-error=3"))
+        const page = `${yield* front(url)}/a`
+        yield* get(page)
+        yield* Effect.sleep(1100)
+        log.sick = true
+        for (let i = 0; i < 10; i++) {
+          const all = yield* many(5, page)
+          assert.isTrue(all.every(({ found, text }) => found === "STALE" && text === "v1"))
+          yield* Effect.sleep(50)
+        }
+        assert.isAtMost(log.asked, 3)
+        yield* Effect.sleep(2500)
+        const past = yield* many(5, page)
+        assert.isTrue(past.every(({ status }) => status === 503))
+        log.sick = false
+        assert.deepInclude(yield* get(page), { status: 200, found: "MISS" })
+      }).pipe(Effect.scoped, Effect.provide(Live)),
+    15_000
+  )
+
+  it.live(
+    "past its life: 504 where asking first was mandatory and nobody is there; an old one where an option allows it",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin((_, { url }) => ({
+          after: 0,
+          headers: { "cache-control": url === "/must" ? "max-age=1, must-revalidate" : "max-age=1", etag: "\"a\"" }
+        }))
+        const page = yield* front(url, { staleOnDisconnect: "1 minute" })
+        yield* get(`${page}/must`)
+        yield* get(`${page}/may`)
+        yield* Effect.sleep(1100)
+        log.gone = true
+        assert.strictEqual((yield* get(`${page}/must`)).status, 504)
+        assert.deepInclude(yield* get(`${page}/may`), { status: 200, found: "STALE" })
+      }).pipe(Effect.scoped, Effect.provide(Live)),
+    15_000
+  )
+
+  it.live("50 misses on a failing origin: one request, its answer shared", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(() => ({ status: 503 }))
+      const all = yield* many(50, `${yield* front(url)}/a`)
+      assert.isTrue(all.every(({ status, text }) => status === 503 && text === "v1"))
+      assert.strictEqual(log.asked, 1)
+    }).pipe(Effect.scoped, Effect.provide(Live)), 15_000)
+
+  it.live("a reader that hangs up: the refresh goes on, and who follows is answered", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60"))
+      const page = `${yield* front(url)}/a`
+      const leader = yield* Effect.forkChild(get(page))
+      yield* Effect.sleep(100)
+      const follower = yield* Effect.forkChild(get(page))
+      yield* Effect.sleep(100)
+      leader.interruptUnsafe()
+      const answer = yield* Effect.promise(() =>
+        new Promise<Got>((resolve) => follower.addObserver((exit) => exit._tag === "Success" && resolve(exit.value)))
+      )
+      assert.strictEqual(answer.text, "v1")
+      assert.deepStrictEqual([log.asked, log.left], [1, 0])
+      assert.deepInclude(yield* get(page), { found: "HIT", text: "v1" })
+    }).pipe(Effect.scoped, Effect.provide(Live)), 15_000)
+})
