@@ -5,6 +5,8 @@
 import { Effect, Result } from "effect"
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 
+// What no order meets by chance has a test of its own, at the end of `test/simulator.test.ts`.
+
 /** @typedef {readonly [file: string, right: string, wrong: string]} Change */
 
 /** @type {ReadonlyArray<readonly [name: string, ...changes: ReadonlyArray<Change>]>} */
@@ -25,11 +27,6 @@ const bugs = [
     "if (reading > this.heard) this.heard = reading"
   ]],
   ["a question fills a gap", ["Trust", "      this.gap = counter\n", ""]],
-  ["trust from the reply on", [
-    "Fleet",
-    "if (!trust.learn(clock, question)) return false",
-    "if (!trust.learn(clock, { ...question, sentAt: this.host.now() })) return false"
-  ]],
   ["an announcement renews trust", [
     "Trust",
     "if (reading === this.heard + 1) this.heard = reading",

@@ -619,6 +619,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing) {
       return Effect.sync(() => namespace.put(flight, judged, true))
     }
+    // Begun under another epoch: nobody knows what the store has forgotten since.
+    if (entry.clock < trust.base) return Effect.sync(() => namespace.put(flight, judged, false))
     const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
     const told = this.send((store, asker) => store.commit(asker, { key: this.keyOf(name), token, stored }))
     return Effect.map(Effect.exit(told), (exit) => {
