@@ -32,7 +32,6 @@ const bugs = [
     "if (reading === this.heard + 1) this.heard = reading",
     "if (reading === this.heard + 1) {\n      this.heard = reading\n      this.until += this.trustFor\n      this.renewFrom += this.trustFor\n    }"
   ]],
-  ["a late reply teaches an old epoch", ["Trust", "if (question.turn <= this.learnedIn) return false", ""]],
   ["another epoch's word is no barrier", ["Trust", "      this.barrier = this.turn\n", ""]],
   ["another epoch's word forgets no load", [
     "Fleet",
@@ -41,8 +40,8 @@ const bugs = [
   ]],
   ["what the store says is not judged by what was heard since", [
     "Fleet",
-    "if (this.isOvertaken(name, opening, entry)) return",
-    "if (!opening.counts) return"
+    "this.isOvertaken(name, opening, entry)",
+    "!opening.counts"
   ]],
   ["no deadline", ["Fleet", "within: this.fleet.options.storeDeadline", "within: 1e9"]],
   ["stamped when it is written", ["Fleet", "age: Math.max(0, this.host.now() - bornAt)", "age: 0"], [
