@@ -141,7 +141,7 @@ describe("R19 over a store", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* settle
       yield* TestClock.adjust("100 millis")
-      assert.deepStrictEqual([yield* Fiber.join(one), yield* Fiber.join(two)].toSorted(), [1, 2])
+      assert.deepStrictEqual([yield* Fiber.join(one), yield* Fiber.join(two)].toSorted((x, y) => x - y), [1, 2])
     }).pipe(Effect.scoped))
 
   it.effect("share: given to all who wait, kept nowhere, and the lease is free", () =>
