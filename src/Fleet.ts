@@ -622,8 +622,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const judged = namespace.judge(flight, value)
     const { entry, wish } = judged
     namespace.answer(flight, judged)
-    // Shared, or not encoded: what the store has stays, and the lease is given back.
-    if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing) {
+    // Shared, or not encoded: what the store has stays, and the lease is given back. So where a last word came, and the
+    // store could not tell.
+    const isLost = flight.forgotten && !this.fleet.store.powers.fences
+    if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing || isLost) {
       return Effect.sync(() => namespace.put(flight, judged, true))
     }
     const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
