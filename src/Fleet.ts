@@ -186,7 +186,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     name: Key.Name,
     at: number,
     policy: Policy.Policy<E>,
-    asked: "yes" | "away" | undefined
+    asked: "yes" | "away" | undefined,
+    isFallback = (this.memory.state(name).hold?.failures ?? 0) > 0
   ): Namespace.Look<A> | "ask" {
     const { memory, namespace, trust } = this
     let state = memory.state(name)
@@ -195,7 +196,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     // A value without a schema never was in the store.
     const isLocal = state.entry?.terms.schema === undefined
     const isTrusted = trust.isTrusted(at)
-    const uses = state.entry !== undefined && !isLocal && Entry.status(state.entry, at, policy) !== "expired"
+    const uses = state.entry !== undefined && !isLocal &&
+      (isFallback ? State.fallback(state, at, policy) !== undefined : State.status(state, at, policy) !== "expired")
     // To join a load is to use memory, once it is older than the trust would be.
     const joins = flight !== undefined && at - flight.begunAt >= this.fleet.options.trustFor
     if (!isTrusted && asked !== "away") {
@@ -515,6 +517,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     } else if (isCurrent) this.disown(name)
     if (flight.landed) return "done"
     if (given) return "load"
+    if (!isCurrent) {
+      // It was forgotten while it asked: who waits looks again.
+      namespace.settle(flight, memory.state(name))
+      return "done"
+    }
     const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
     if (lease === undefined) {
       // Fresh for the store's judgement, and somebody waits for more.
@@ -615,8 +622,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const judged = namespace.judge(flight, value)
     const { entry, wish } = judged
     namespace.answer(flight, judged)
-    // Shared, or not encoded: what the store has stays, and the lease is given back.
-    if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing) {
+    // Shared, or not encoded: what the store has stays, and the lease is given back. So where a last word came, and the
+    // store could not tell.
+    const isLost = flight.forgotten && !this.fleet.store.powers.fences
+    if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing || isLost) {
       return Effect.sync(() => namespace.put(flight, judged, true))
     }
     // Begun under another epoch: nobody knows what the store has forgotten since.
@@ -624,11 +633,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
     const told = this.send((store, asker) => store.commit(asker, { key: this.keyOf(name), token, stored }))
     return Effect.map(Effect.exit(told), (exit) => {
-      if (Exit.isFailure(exit)) return namespace.put(flight, judged, true)
-      const { clock, value } = exit.value.reply
-      flight.token = undefined
-      if (clock !== undefined && trust.reading(clock) === undefined) trust.distrust()
-      namespace.put(flight, judged, value)
+      const reply = Exit.isSuccess(exit) ? exit.value.reply : undefined
+      if (reply !== undefined) flight.token = undefined
+      if (reply?.clock !== undefined && trust.reading(reply.clock) === undefined) trust.distrust()
+      // Where the store is away, memory has it.
+      if (wish !== "pass") namespace.put(flight, judged, reply?.value ?? true)
     })
   }
 

@@ -377,7 +377,7 @@ export const script = String.raw`
   const ask = async () => {
     busy = true
     again = false
-    const asked = epoch
+    const asked = epoch, id = state.id
     const [first, size] = visible()
     const search = new URLSearchParams({
       cache: state.cache,
@@ -403,7 +403,7 @@ export const script = String.raw`
       const told = await answer.json()
       misses = 0
       link("")
-      if (asked === epoch) show(told)
+      if (asked === epoch) show(told, id)
     } catch (error) {
       misses++
       link(error instanceof TypeError || error.name === "TimeoutError" ? "no answer, trying again" : error.message)
@@ -508,7 +508,7 @@ export const script = String.raw`
     of.weight = cell("num c-weight dim")
     root.addEventListener("click", () => {
       state.active = of.index
-      if (of.row) open(of.row.id)
+      if (of.row) open(of.row)
     })
     return of
   }
@@ -590,7 +590,7 @@ export const script = String.raw`
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault()
       const row = rows.get(state.active)
-      if (row) open(row.id, true)
+      if (row) open(row, true)
     }
     if (move === undefined || total === 0) return
     event.preventDefault()
@@ -745,7 +745,7 @@ export const script = String.raw`
     if (w.jitter > 0) parts.push("jitter " + Math.round(w.jitter * 100) + " %")
     return parts.join(" · ")
   }
-  const show = (told) => {
+  const show = (told, id) => {
     csrf = told.csrf
     writable = told.writable
     put($("mode"), writable ? "may change" : "read-only")
@@ -802,19 +802,24 @@ export const script = String.raw`
       put(chip.querySelector("span"), n === undefined ? "" : many(n))
     }
     draw()
-    if (state.id !== "") drawOpened(told.opened)
+    // Another one may have been opened since it was asked.
+    if (id !== "" && id === state.id) drawOpened(told.opened)
   }
 
   // ----- one entry, opened
   const bigBar = bar(" big")
   $("bar").append(bigBar.root)
   let opener = null
-  const open = (id, byKey) => {
+  const open = (row, byKey) => {
     if (state.id === "") opener = document.activeElement
-    state.id = id
+    state.id = row.id
     document.querySelector(".page").classList.add("open")
     $("drawer").hidden = false
-    for (const each of $("log").querySelectorAll("li")) each.remove()
+    // At once with what the list knows; its log and value come with the next answer.
+    if (row.status !== undefined) {
+      const unknown = { loadable: true, tags: [], shape: null, value: null, lines: [] }
+      drawOpened(Object.assign({ id: row.id, key: row.key, cache: state.cache, row }, unknown))
+    }
     draw()
     if (byKey) $("close").focus()
     soon()

@@ -183,17 +183,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     isStarter: boolean,
     resume: Resume<B, E>
   ): Effect.Effect<void> | void {
-    const { fiber, found, name, policy } = reader
+    const { fiber, name, policy } = reader
     const { host, memory, namespace } = this
     const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
     const { landing } = flight
     if (landing !== undefined) {
       const value = Exit.isSuccess(landing) ? landing.value : undefined
-      if (isStarter || value === undefined || memory.noted(value.entry.terms.tags) <= flight.clock) {
-        return resume(this.land(reader, landing, isStarter, joinedAt))
-      }
-      // It is on its way to the store, and a tag of its value was invalidated since it ended.
+      const isNoted = value !== undefined && memory.noted(value.entry.terms.tags) > flight.clock
+      const isMine = isStarter || value === undefined ||
+        !(value.pass || isNoted) && this.fits(value.entry, reader.request.spec)
+      if (isMine) return resume(this.land(reader, landing, isStarter, joinedAt))
+      // It is still on its way to the store, and nothing for who comes now.
       namespace.apply(name, State.abandoned(memory.state(name), flight))
       return resume(this.attend(reader))
     }
@@ -212,15 +213,16 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
       wait.leave(true)
       resume(seen)
     })
-    const standIn = () => this.standIn(reader, host.now())
-    const timer = policy.softTimeout === undefined || standIn() === undefined
+    const timer = policy.softTimeout === undefined || this.standIn(reader, host.now()) === undefined
       ? undefined
       : namespace.sleep(policy.softTimeout, () => {
-        const entry = standIn()
-        if (entry === undefined) return
+        const old = this.standIn(reader, host.now())
+        if (old === undefined) return
         unlook?.()
         wait.leave(true)
-        resume(Effect.succeed(this.serve(reader, entry, found, "timeout", true)))
+        resume(
+          old === ASK ? this.standingIn(reader, "timeout", this.attend(reader)) : this.stands(reader, old, "timeout")
+        )
       })
     return Effect.sync(() => {
       unlook?.()
@@ -249,20 +251,35 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     }
     const { cause } = landing
     const closing = this.host.closed && Cause.hasInterrupts(cause)
-    const at = this.host.now()
-    const entry = Job.isOutage(policy, cause, false) && !closing ? this.standIn(reader, at) : undefined
-    return entry === undefined
-      ? Exit.failCause(this.told(name, request.spec, cause))
-      : Exit.succeed(this.serve(reader, entry, found, "error", true, at))
+    const old = Job.isOutage(policy, cause, false) && !closing ? this.standIn(reader, this.host.now()) : undefined
+    const failed = Exit.failCause(this.told(name, request.spec, cause))
+    if (old === ASK) return this.standingIn(reader, "error", failed)
+    return old === undefined ? failed : this.stands(reader, old, "error")
   }
 
-  /** The old value that may stand in for a load that failed or is slow. */
-  private standIn<B>({ asked, name, policy }: Reader<A, E, B>, at: number): Entry.Entry<A> | undefined {
+  /** The old value that may stand in for a load that failed or is slow; or the store has to be asked first. */
+  private standIn<B>({ asked, name, policy }: Reader<A, E, B>, at: number): Entry.Entry<A> | typeof ASK | undefined {
     const { tier } = this.namespace
-    const look = tier === undefined ? undefined : tier.look(name, at, policy, asked)
-    // Nobody asks the store now: what it would have to confirm is not used.
-    if (look === ASK) return undefined
-    return State.fallback(look === undefined ? this.memory.state(name) : look.state, at, policy)
+    const entry = State.fallback(this.memory.state(name), at, policy)
+    if (tier === undefined || entry === undefined) return entry
+    const look = tier.look(name, at, policy, asked, true)
+    return look === ASK ? look : State.fallback(look.state, at, policy)
+  }
+
+  private stands<B>(reader: Waiting<A, E, B>, entry: Entry.Entry<A>, reason: "error" | "timeout"): Effect.Effect<B> {
+    return Exit.succeed(this.serve(reader, entry, reader.found, reason, true))
+  }
+
+  /** Asks the store whether the old value may stand in. */
+  private standingIn<B>(
+    reader: Waiting<A, E, B>,
+    reason: "error" | "timeout",
+    otherwise: Effect.Effect<B, E>
+  ): Effect.Effect<B, E> {
+    return Effect.flatMap(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
+      const old = this.standIn({ ...reader, asked: answered ? "yes" : "away" }, this.host.now())
+      return old === undefined || old === ASK ? otherwise : this.stands(reader, old, reason)
+    })
   }
 
   /** What a read does without waiting: its answer, or what there is to wait for. */
@@ -276,8 +293,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const state = this.memory.state(name)
     const known = look === undefined ? state : look.state
     const decision = State.read(known, at, policy)
-    const status = State.status(known, at, policy)
     const entry = known.entry
+    const seen = State.status(state, at, policy)
+    // What may not be used is not there; but that it was too old is true all the same.
+    const status = entry === undefined && seen !== "expired" ? "miss" : seen
     // Who waited for the store is told what it found there.
     const found = source === "store" ? status : reader.found
     if (entry !== undefined && (decision === "answer" || decision === "refresh")) {

@@ -58,7 +58,9 @@ export interface Tier<A, E> {
     name: Key.Name,
     at: number,
     policy: Policy.Policy<E>,
-    asked: "yes" | "away" | undefined
+    asked: "yes" | "away" | undefined,
+    /** The load failed, or is slow: an expired entry may stand in. */
+    isFallback?: boolean
   ) => Look<A> | "ask"
   /** Asks whether memory may be used: whether there was an answer. */
   readonly ask: Effect.Effect<boolean>
@@ -402,7 +404,9 @@ export class Namespace<A = unknown, E = unknown> {
   answer(flight: Flight.Flight<A, E>, judged: Judged<A>): void {
     this.end(flight, false)
     const noted = this.noted(flight, judged)
-    if (noted) this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
+    // Nobody may join it now: its value is for one reader alone, or for those who asked in time.
+    if (judged.wish === "pass") this.put(flight, judged, true)
+    else if (noted) this.apply(flight.name, State.abandoned(this.memory.state(flight.name), flight))
     const landing = { entry: judged.entry, at: judged.at, pass: judged.wish === "pass", noted }
     flight.resolve(Exit.succeed(landing), this.host)
   }

@@ -45,14 +45,15 @@ export const send = (port: number, path: string, { body, headers = {}, method = 
 export const serve = (
   page: Layer.Layer<never, Inspector.PublicAddress, HttpRouter.HttpRouter | HttpServer.HttpServer | Swr.Cache> =
     Inspector.layer(),
-  host = "127.0.0.1"
+  host = "127.0.0.1",
+  caches: Layer.Layer<Swr.Cache> = Swr.layer()
 ) =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)
     // Graceful for as long as the default, so that a page that holds a connection would be seen.
     const app = HttpRouter.serve(page, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host })),
-      Layer.provideMerge(Swr.layer()),
+      Layer.provideMerge(caches),
       Layer.provide(Logger.layer([]))
     )
     const context = yield* Layer.buildWithScope(app, scope)
@@ -111,6 +112,7 @@ interface Row {
   readonly marked: boolean
   readonly failures: number
   readonly heldFor: number
+  readonly tier: string
   readonly reads: { readonly fresh: number; readonly stale: number; readonly waited: number }
   readonly loads: number
   readonly lastError: { readonly name: string } | null

@@ -1,16 +1,11 @@
 /** The page of examples/browser, built by Vite, in a real browser: what is old is seen at once, what is fresh after it. */
 import { assert, describe, it } from "@effect/vitest"
-import { existsSync } from "node:fs"
-import { type Browser, chromium, type Page, type Route } from "playwright-core"
+import type { Browser, Page, Route } from "playwright-core"
 import { build, preview, type PreviewServer } from "vite"
 import { afterAll, beforeAll } from "vitest"
+import { isAbsent, launch } from "./Chromium.ts"
 
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path))
 const configFile = "examples/browser/vite.config.ts"
-
-it.runIf(process.env["CI"] !== undefined)("a browser is there", () => {
-  assert.isDefined(executablePath, "apt-get install chromium")
-})
 
 /** A shop whose answers the test gives. */
 class Shop {
@@ -25,16 +20,13 @@ class Shop {
   }
 }
 
-describe.skipIf(executablePath === undefined)("examples/browser", { timeout: 60_000 }, () => {
+describe.skipIf(isAbsent)("examples/browser", { timeout: 60_000 }, () => {
   let browser: Browser
   let server: PreviewServer
   beforeAll(async () => {
     await build({ configFile, logLevel: "error", build: { outDir: "../../build/browser-test" } })
     server = await preview({ configFile, preview: { port: 0 }, build: { outDir: "../../build/browser-test" } })
-    browser = await chromium.launch({
-      executablePath: executablePath ?? "",
-      args: ["--headless", "--no-sandbox", "--disable-gpu"]
-    })
+    browser = await launch()
   }, 60_000)
   afterAll(async () => {
     await browser?.close()

@@ -1,8 +1,9 @@
 /** The inspector: who may ask, what is shown, what may be changed; over real sockets. `inspectorPage` has the browser. */
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Effect, Exit, Redacted, Schema } from "effect"
+import { Data, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { Swr } from "effect-swr"
 import * as Inspector from "effect-swr/Inspector"
+import * as Testing from "effect-swr/Testing"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { type Answered, serve } from "./Inspected.ts"
@@ -216,6 +217,28 @@ describe("I23: changes", () => {
       const { csrf, rows } = yield* told("limit=10")
       assert.strictEqual((yield* told(`id=${rows[0]?.id}`)).opened?.loadable, false)
       assert.strictEqual((yield* act({ id: rows[0]?.id, action: "revalidate" }, {}, csrf)).status, 409)
+    }))
+
+  it.live("I23: over a store a change is the store's first, and one that it did not confirm is told", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const caches = Swr.layerStore().pipe(Layer.provide(store.connect("a")))
+      const { act, told, use } = yield* serve(Inspector.layer({ writable: true }), "127.0.0.1", caches)
+      const cache = yield* use(
+        Swr.make({ name: "c", lookup: (key: string) => Effect.succeed(key), freshFor: "1 hour", schema: Schema.String })
+      )
+      yield* cache.get("k")
+      const { csrf, rows } = yield* told("limit=1")
+      const id = rows[0]?.id
+      assert.strictEqual(rows[0]?.tier, "memory, store")
+      assert.strictEqual((yield* store.size).entries, 1)
+      assert.strictEqual((yield* act({ id, action: "invalidate" }, {}, csrf)).status, 200)
+      assert.strictEqual((yield* store.size).entries, 0)
+      yield* cache.get("k")
+      yield* store.down("away")
+      assert.strictEqual((yield* act({ id, action: "mark" }, {}, csrf)).status, 502)
+      const tags = (yield* told(`id=${id}`)).opened?.lines.map(({ tag }) => tag)
+      assert.includeMembers([...tags ?? []], ["Lease", "Commit", "Invalidate", "StoreFailed"])
     }))
 
   it.live("I23: changes are limited", () =>

@@ -4,14 +4,11 @@ import { Data, Deferred, Effect, Redacted, Schedule } from "effect"
 import { Swr } from "effect-swr"
 import * as Inspector from "effect-swr/Inspector"
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
 import { createServer, type Server } from "node:http"
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { isAbsent, launch } from "./Chromium.ts"
 import { serve } from "./Inspected.ts"
 import { mainOf } from "./MainJob.ts"
-
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path))
-const isCI = process.env["CI"] === "1"
 
 class OriginUnavailable extends Data.TaggedError("OriginUnavailable")<{}> {}
 
@@ -38,26 +35,10 @@ class PriceOrigin {
   })
 }
 
-// Nothing that the browser does by itself, and nothing it might ask of others.
-const args = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync"
-]
-
-it.runIf(isCI)("a browser is there", () => {
-  assert.isDefined(executablePath, "apt-get install chromium")
-})
-
-describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { timeout: 60_000 }, () => {
+describe.skipIf(isAbsent)("I23: the page, in a browser", { timeout: 60_000 }, () => {
   let browser: Browser
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: executablePath ?? "", args })
+    browser = await launch()
   }, 60_000)
   afterAll(() => browser?.close())
 
@@ -164,12 +145,12 @@ describe.skipIf(executablePath === undefined)("I23: the page, in a browser", { t
         })
       })
       const { complaints, page } = yield* visit(port)
-      yield* does(async () => {
+      const key = yield* does(async () => {
         await page.getByRole("button", { name: /prices\/swr/ }).click()
         await page.selectOption("#order", "reads")
         await page.locator("#space .row", { hasText: "fresh" }).first().click()
+        return page.locator("#key").innerText()
       })
-      const key = yield* does(() => page.locator("#key").innerText())
       for (const status of ["fresh", "stale", "fresh"]) yield* sees(page, key, status)
       yield* reads(page, "OriginUnavailable; left alone for")
       yield* reads(page, "the last load failed; found stale")

@@ -4,7 +4,7 @@
  */
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { Store, Swr } from "effect-swr"
 import * as StoreKeyValue from "effect-swr/StoreKeyValue"
 import { KeyValueStore } from "effect/persistence"
@@ -107,10 +107,14 @@ describe("a store over files", () => {
       yield* process(
         path,
         Effect.gen(function*() {
-          const cache = yield* make(() => Effect.as(Effect.sleep(30), "old"))
+          const [begun, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+          const cache = yield* make(() =>
+            Effect.as(Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(gate)), "old")
+          )
           const reading = yield* Effect.forkChild(cache.get("k"), { startImmediately: true })
-          yield* Effect.sleep(10)
+          yield* Deferred.await(begun)
           yield* cache.set("k", "new")
+          yield* Deferred.succeed(gate, undefined)
           assert.strictEqual(yield* Fiber.join(reading), "old")
         })
       )
