@@ -401,7 +401,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       if (opening === undefined) {
         const said = alone()
         flight.tell("away")
-        return Effect.succeed(flight.landed ? "done" : said)
+        if (flight.landed) return Effect.succeed("done")
+        const { entry } = memory.state(name)
+        // Who waited has been given what memory has: a hit is no load because the store is away.
+        const isHit = flight.waiters === 0 && flight.cause === "miss" && entry !== undefined
+        if (!isHit || Entry.status(entry, host.now(), policy) !== "fresh") return Effect.succeed(said)
+        this.namespace.settle(flight, State.abandoned(memory.state(name), flight))
+        return Effect.succeed("done")
       }
       return Effect.map(
         this.decoded(name, spec, opening),

@@ -2,13 +2,13 @@
  * A store in memcached, for a fleet that has one: it fences and leases by `gets` and `cas`. Nothing is announced, so a
  * process hears of another's last word when it asks, within `trustFor`; and there are no tags.
  *
- * It takes any client that has the four commands of {@link Client}, each a line of memcached's text protocol. Of the
- * clients on npm none gives the `cas` of a value to who asks, so there is none to recommend.
+ * It takes any client that has the four commands of {@link Client}, each a line of memcached's text protocol. The
+ * clients on npm that are kept up (`memjs`, `memcache`) do not give the `cas` of a value to who asks.
  *
  * | item | what it is |
  * |---|---|
- * | hash of the space, `clock` | a random epoch. A `clear` is another one; if it is lost, so is what was written under it |
- * | hash of the space, hash of the key | all that is known of a key: records and marks, tokens and leases, in all versions |
+ * | hash of the space, `clock` | a random epoch. A `clear` is another one; if it is lost, what bears it is void |
+ * | hash of the space, hash of the key | all there is of a key, in all versions: records, marks, tokens, leases |
  *
  * One item holds all of a key, so each change is one `cas` of what was read: whatever came between, the server says no,
  * and it is read again. So a command that is executed late changes nothing that has changed since. Times are those of
