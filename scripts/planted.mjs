@@ -5,7 +5,9 @@
 import { Effect, Result } from "effect"
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 
-// What no order meets by chance has a test of its own, at the end of `test/simulator.test.ts`.
+// What no order meets by chance has a test of its own, at the end of `test/simulator.test.ts`. What has a second line of
+// defence is not here: the barrier of another epoch's word and the forgetting of loads that missed a word, since the
+// store refuses their commits and a join asks first; late replies of an old epoch, since the next question ends them.
 
 /** @typedef {readonly [file: string, right: string, wrong: string]} Change */
 
@@ -32,7 +34,6 @@ const bugs = [
     "if (reading === this.heard + 1) this.heard = reading",
     "if (reading === this.heard + 1) {\n      this.heard = reading\n      this.until += this.trustFor\n      this.renewFrom += this.trustFor\n    }"
   ]],
-  ["another epoch's word is no barrier", ["Trust", "      this.barrier = this.turn\n", ""]],
   ["another epoch's word forgets no load", [
     "Fleet",
     "if (reading === undefined) this.forgetAll()\n    else this.note(news, reading)",
@@ -95,7 +96,6 @@ const bugs = [
     "before === Infinity || clock < before",
     "before >= 0 || clock < before"
   ]],
-  ["loads that missed a word are not forgotten", ["Fleet", "if (flight.clock < trust.gap) this.forget(flight)", ""]],
   ["memory that missed a word is used", [
     "Fleet",
     "const isUnsure = !isTrusted || (",
@@ -135,6 +135,8 @@ const bugs = [
 
 // A bug that needs one fault twice is seldom met where everything goes wrong.
 const kinds = [
+  {},
+  {},
   {},
   { faults: ["loss"] },
   { faults: ["loss", "partition"] },
