@@ -3,11 +3,11 @@
  * window, nothing waits for ever. Each run of the tests looks at the same simulations; `SIMULATIONS=10000` looks at more.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Schema, Stream } from "effect"
 import { type Store, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
-import { counted, now, settle } from "./Origin.ts"
+import { counted, join, now, settle, start } from "./Origin.ts"
 
 const count = Number(process.env["SIMULATIONS"] ?? 600)
 
@@ -131,11 +131,11 @@ describe("the simulator finds a store that", () => {
 
 class Cache extends Context.Service<Cache, Swr.Instance<string, number>>()("test/Cache") {}
 
-/** Processes over one store; the value of the n-th load is n. */
-const fleet = (options?: Testing.SimulatedOptions) =>
+/** Processes over one store; the value of the n-th load is n, and comes when the `gate` for it is open. */
+const fleet = (gate: (n: number) => Effect.Effect<void> = () => Effect.void) =>
   Effect.gen(function*() {
-    const simulated = yield* Testing.simulatedStore(options)
-    const origin = counted((n) => Effect.succeed(n))
+    const simulated = yield* Testing.simulatedStore()
+    const origin = counted((n) => Effect.as(gate(n), n))
     const cached = { name: "c", lookup: origin.lookup, schema: Schema.Finite, freshFor: "1 minute" } as const
     const process = (name: string) =>
       Layer.effect(Cache, Swr.make(cached)).pipe(
@@ -144,15 +144,13 @@ const fleet = (options?: Testing.SimulatedOptions) =>
         Layer.build,
         Effect.map((context) => Context.get(context, Cache))
       )
-    return { simulated, process }
+    return { simulated, a: yield* process("a"), b: yield* process("b") }
   })
 
-describe("what is never met by chance", () => {
+describe("what is never or seldom met by chance", () => {
   it.effect("I15: trust counts from when the question was sent, however late its answer comes", () =>
     Effect.gen(function*() {
-      const { process, simulated } = yield* fleet()
-      const a = yield* process("a")
-      const b = yield* process("b")
+      const { a, b, simulated } = yield* fleet()
       assert.deepStrictEqual([yield* now(a.get("k")), yield* now(b.get("k"))], [1, 1])
       yield* TestClock.adjust(1600)
       // Asks behind its reader's back: the store says now that nothing is missing, and is heard much later.
@@ -165,5 +163,60 @@ describe("what is never met by chance", () => {
       yield* TestClock.adjust(900)
       yield* TestClock.adjust(1200)
       assert.strictEqual(yield* now(a.get("k")), 2)
+    }))
+
+  it.effect("I4: a load begun under an epoch that is over commits nothing under the next", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { a, b, simulated } = yield* fleet((n) => n === 1 ? Deferred.await(gate) : Effect.void)
+      const old = yield* start(a.get("k"))
+      yield* settle
+      yield* now(b.clear)
+      // With the clock the note of the clear is lost, and a hears of the new one.
+      yield* simulated.evictClock("c")
+      assert.strictEqual(yield* now(a.get("other")), 2)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* join(old), 1)
+      assert.strictEqual(yield* now(b.get("k")), 3)
+    }))
+
+  it.effect("R11: a mark that reaches the store does not pay for what was to go and did not", () =>
+    Effect.gen(function*() {
+      const { a, b, simulated } = yield* fleet()
+      yield* now(a.get("other"))
+      yield* now(b.set("k", 100))
+      yield* settle
+      yield* simulated.fail("full", ["change"])
+      yield* now(Effect.flip(a.invalidate("k")))
+      // Paid first, so that the other one is still owed when the mark is acknowledged.
+      yield* now(Effect.flip(a.invalidateTag("t")))
+      yield* simulated.up
+      yield* now(a.invalidate("k", { mode: "soft" }))
+      yield* settle
+      assert.strictEqual(yield* now(a.get("k")), 2)
+    }))
+
+  it.effect("R11: who joins after a tag's last word is not given the value, also when another one follows", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const tagged = Swr.make({
+        name: "tagged",
+        lookup: (n: string) => n === "k" ? Effect.as(Deferred.await(gate), ++loads) : Effect.succeed(0),
+        keep: () => ({ tags: ["t"] }),
+        freshFor: "1 minute"
+      })
+      let loads = 0
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const cache = yield* tagged
+          const first = yield* start(cache.get("k"))
+          yield* cache.invalidateTag("t")
+          const second = yield* start(cache.get("k"))
+          yield* cache.invalidateTag("t")
+          yield* Deferred.succeed(gate, undefined)
+          assert.deepStrictEqual([yield* join(first), yield* join(second)], [1, 2])
+        }),
+        Swr.layer()
+      )
     }))
 })
