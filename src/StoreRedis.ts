@@ -540,7 +540,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
   const start = clock.monotonicTimeNanosUnsafe()
   const now = () => Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6
   // Names of epochs are random per process, and numbered in it: no call has to draw.
-  const random = Array.from([yield* Random.next, yield* Random.next], (n) => Math.floor(n * 2 ** 52).toString(36))
+  const random = `${(yield* Random.next).toString(36).slice(2)}${(yield* Random.next).toString(36).slice(2)}-`
   let epochs = 0
   const channel = `${escape(prefix)}:news`
 
@@ -577,11 +577,10 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const space = spaceOf(asker.space)
       const names = keys.map((key) => `${space.clock}:${key}`)
       const { counter, epoch } = asker.heard ?? { epoch: "", counter: 0 }
-      const candidate = `${random.join("")}-${(++epochs).toString(36)}`
       const sent = now()
       return client.eval(SCRIPTS[command])(
         [space.clock, ...names],
-        [candidate, epoch, String(counter), time.since, time.until, ...args]
+        [random + ++epochs, epoch, String(counter), time.since, time.until, ...args]
       ).pipe(Effect.matchEffect({
         onFailure: (error) => {
           const trouble = troubleOf(error)
