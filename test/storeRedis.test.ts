@@ -563,25 +563,29 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         assert.isAtLeast((yield* us.open("k")).entry!.age, 395)
       }))
 
-    it.live("I19: a process that sees TIME step uses nothing of that epoch, and ends it", () =>
-      Effect.gen(function*() {
-        let ahead = 0
-        const shifted = through(
-          url(),
-          ([seconds, ...rest]) => Effect.succeed([String(Number(seconds) + ahead), ...rest])
-        )
-        // So long that no deadline hides what the offset does.
-        const us = new View(yield* storeAt(shifted), { within: 600_000 })
-        const them = us.as({}, yield* Effect.map(view, ({ store }) => store))
-        yield* us.set("k", "v")
-        const epoch = yield* them.epoch
-        ahead = -60
-        assert.isUndefined((yield* us.open("k")).entry)
-        yield* until(Effect.map(them.epoch, (now) => now !== epoch), "the epoch ends")
-        const now = yield* them.epoch
-        yield* us.open("k")
-        assert.strictEqual(yield* them.epoch, now, "and not once more")
-      }))
+    for (const step of [-60, 60]) {
+      it.live(`I19: a process that sees TIME step by ${step} s uses nothing of that epoch, and ends it`, () =>
+        Effect.gen(function*() {
+          let ahead = 0
+          const shifted = through(
+            url(),
+            ([seconds, ...rest]) => Effect.succeed([`${Number(seconds) + ahead}`, ...rest])
+          )
+          // So long that no deadline hides what the offset does.
+          const us = new View(yield* storeAt(shifted), { within: 600_000 })
+          const them = us.as({}, yield* Effect.map(view, ({ store }) => store))
+          yield* us.set("k", "v")
+          const epoch = yield* them.epoch
+          ahead = step
+          const { entry, problem } = yield* us.open("k")
+          assert.isUndefined(entry)
+          assert.strictEqual(problem, step < 0 ? "stamp" : undefined)
+          yield* until(Effect.map(them.epoch, (now) => now !== epoch), "the epoch ends")
+          const now = yield* them.epoch
+          yield* us.open("k")
+          assert.strictEqual(yield* them.epoch, now, "and not once more")
+        }))
+    }
 
     it.live("a command is late where TIME is before it was sent", () =>
       Effect.gen(function*() {
