@@ -582,7 +582,7 @@ describe.skipIf(!reachable)("a store in Redis", () => {
           assert.strictEqual(problem, step < 0 ? "stamp" : undefined)
           yield* until(Effect.map(them.epoch, (now) => now !== epoch), "the epoch ends")
           const now = yield* them.epoch
-          yield* us.open("k")
+          yield* said(us.open("k"))
           assert.strictEqual(yield* them.epoch, now, "and not once more")
         }))
     }
