@@ -503,7 +503,7 @@ interface Link {
   /** That we are refused has been said. */
   told: boolean
   /** The client has given up for good. */
-  readonly lost: (client: Redis.Redis["Service"]) => Effect.Effect<void>
+  readonly lost: (client: Redis.Redis["Service"]) => Effect.Effect<unknown>
 }
 
 /** Says once that we are refused, until we no longer are. */
@@ -564,6 +564,9 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     return space
   }
 
+  const gone = (client: Redis.Redis["Service"], error: unknown) =>
+    CLOSED.test(textsOf(error)) ? link.lost(client) : Effect.void
+
   const send = (
     asker: Store.Asker,
     command: Command,
@@ -585,7 +588,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
         onFailure: (error) => {
           const trouble = troubleOf(error)
           return say(link, trouble).pipe(
-            Effect.andThen(CLOSED.test(textsOf(error)) ? link.lost(client) : Effect.void),
+            Effect.andThen(gone(client, error)),
             Effect.andThen(Effect.fail(failure(asker.space, trouble)))
           )
         },
@@ -783,6 +786,8 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     if (client === undefined) return Effect.fail(failure(prefix, trouble))
     return Effect.map(client.subscribe(channel), (queue) =>
       Stream.fromQueue(queue).pipe(
+        // What cut this line has cut the other too, perhaps: the next reader need not be the one who finds out.
+        Stream.tapError(() => Effect.forkIn(Effect.catch(client.send("TIME"), (error) => gone(client, error)), scope)),
         Stream.mapError((error) => failure(prefix, troubleOf(error))),
         Stream.filterMap(({ message }) => announcement(message, maxBytes))
       ))
@@ -884,7 +889,7 @@ const dial = <E, R>(client: Layer.Layer<Redis.Redis, E, R>, scope: Scope.Scope) 
 const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redis, E, R>, required: boolean) {
   const scope = yield* Effect.scope
   const context = yield* Effect.context<R>()
-  let lost = Effect.void
+  let lost: Effect.Effect<unknown> = Effect.void
   const link: Link = {
     client: undefined,
     trouble: { reason: "away", cause: "not connected yet" },
@@ -902,7 +907,8 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       link.client = redis
       lost = Effect.suspend(() => {
         link.client = undefined
-        return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+        link.trouble = { reason: "away", cause: "the connection is lost" }
+        return Effect.andThen(Effect.forkIn(Scope.close(line, Exit.void), scope), Effect.forkIn(tries, scope))
       })
     })
   }
