@@ -11,10 +11,11 @@
  * hash, and not a key for each of record, lease and generation: so a last word is one `DEL`, and an eviction takes all
  * of it or nothing. A generation without its entry is what an eviction by policy would leave else.
  *
- * Each command is one constant script and one round trip, the clock and the time with it. The scripts judge by Redis'
- * TIME alone. What happened to a value before it came here is told as an age and turned into Redis' time by an offset
- * that the replies teach (`Offset`), never by the time at which a script happens to run: a command whose caller has
- * timed out is executed still, and would make an old value young.
+ * Each command is one constant script and one round trip, the clock and the time with it. (A script that the server
+ * has not seen is loaded first; a process that had no answer for some seconds asks for the time before it writes.)
+ * The scripts judge by Redis' TIME alone. What happened to a value before it came here is told as an age and turned into
+ * Redis' time by an offset that the replies teach (`Offset`), never by the time at which a script happens to run: a
+ * command whose caller has timed out is executed still, and would make an old value young.
  *
  * A user of Redis that is to have no other rights: `~{prefix:* &prefix:news +evalsha +script|load +subscribe +time
  * +hmget +hget +hset +hdel +hkeys +del +exists +pttl +pexpire +pexpireat +publish`, and what its client says to
@@ -717,7 +718,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       ? { left: Number(left), cooling: right === "cooling" }
       : undefined
     const nothing: Store.Opened = { entry: undefined, problem: undefined, lease }
-    if (state === "none" || state === "void") return nothing
+    if (spoilt || state === "none" || state === "void") return nothing
     if (state === "size") return { ...nothing, problem: "size" }
     if (state === "foreign") return { ...nothing, problem: "json" }
     const read = Codec.readRecord(value, key, { maxBytes })
@@ -730,7 +731,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     if (there >= windows.life) return { ...nothing, problem: "windows" }
     // Nobody knows how long the answer was on its way: all of the round trip.
     const age = Math.ceil(time - stamp + received - sent)
-    if (spoilt || age >= windows.life) return nothing
+    if (age >= windows.life) return nothing
     const clock = { epoch, counter }
     return { ...nothing, entry: { value: valueText, age, clock, windows, jitter, tags, marked: Number(mark) } }
   }
