@@ -12,8 +12,8 @@
  * of it or nothing. A generation without its entry is what an eviction by policy would leave else.
  *
  * Each command is one constant script and one round trip, the clock and the time with it. (A script that the server
- * has not seen is loaded first; a process that had no answer for some seconds asks for the time before it writes.)
- * The scripts judge by Redis' TIME alone. What happened to a value before it came here is told as an age and turned into
+ * has not seen is loaded first; a process that had no answer for some seconds asks for the time before it writes.) The
+ * scripts judge by Redis' TIME alone. What happened to a value before it came here is told as an age and turned into
  * Redis' time by an offset that the replies teach (`Offset`), never by the time at which a script happens to run: a
  * command whose caller has timed out is executed still, and would make an old value young.
  *
@@ -102,7 +102,7 @@ local function keep(key, till)
   local left = redis.call('PTTL', key)
   if left < 0 or ms + left < till then redis.call('PEXPIREAT', key, digits(till)) end
 end
--- 'end cooling epoch token': one of another epoch counts as none.
+-- 'end cooling epoch token': one of another epoch counts as none where a right to load is asked for.
 local function lease(text)
   if not text then return end
   local till, cooling, of, token = string.match(text, '^(%d+) ([01]) (%S+) (.*)$')
@@ -334,18 +334,18 @@ return answer()
 
 /** ARGV: 6 version, 7 token, 8 what becomes of the lease, 9 for how long. */
 const LEASE = head() + tools + `
-local key, version, to = KEYS[2], ARGV[6], ARGV[8]
+local key, version, token, to = KEYS[2], ARGV[6], ARGV[7], ARGV[8]
 local got, trouble = read('HMGET', key, 'l' .. version, 'g' .. version)
 if type(trouble) == 'table' then return trouble end
-local holder, _, cooling = lease(got[1])
-if holder ~= ARGV[7] then return answer('0') end
+local ends, cooling, of, holder = string.match(got[1] or '', '^(%d+) ([01]) (%S+) (.*)$')
+if holder ~= token or tonumber(ends) <= now then return answer('0') end
 if to == 'release' then
   redis.call('HDEL', key, 'l' .. version)
-  if generation(got[2]) == holder then redis.call('HDEL', key, 'g' .. version) end
+  if generation(got[2]) == token then redis.call('HDEL', key, 'g' .. version) end
 else
   local till = ms + tonumber(ARGV[9])
-  local flag = (to == 'cool' or cooling) and '1' or '0'
-  redis.call('HSET', key, 'l' .. version, digits(till) .. ' ' .. flag .. ' ' .. epoch .. ' ' .. holder)
+  if to == 'cool' then cooling = '1' end
+  redis.call('HSET', key, 'l' .. version, digits(till) .. ' ' .. cooling .. ' ' .. of .. ' ' .. token)
   keep(key, till)
 end
 return answer('1')
