@@ -463,10 +463,11 @@ const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefine
 
 const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
 
-// What a request asks for. Its URL is put together from `Host` by whoever received it, so that has to be a host.
+// What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  const isHost = headers["host"] === undefined ||
+    HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
   // Behind a proxy that is trusted, the scheme is the one that it was asked by.
   const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
   return { method, url: isHost ? url : "", headers }
