@@ -141,6 +141,16 @@ const headOf = ({ cookies, headers, status }: {
   headers: Cookies.isEmpty(cookies) ? headers : { ...headers, "set-cookie": Cookies.toSetCookieHeaders(cookies) }
 })
 
+// The names are in lower case. A field of one line, which almost all are, is taken as it is.
+const fieldsOf = (fields: HttpPolicy.Response["headers"]): Headers.Headers => {
+  const headers: Record<string, string> = {}
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ")
+  }
+  return Headers.fromRecordUnsafe(headers)
+}
+
 const answerOf = (
   head: HttpPolicy.Response,
   body: Uint8Array | Stream.Stream<Uint8Array, unknown>,
@@ -148,7 +158,7 @@ const answerOf = (
 ): HttpServerResponse.HttpServerResponse => {
   const { "set-cookie": setCookie, ...rest } = head.headers
   const cookies = setCookie === undefined ? Cookies.empty : Cookies.fromSetCookie(setCookie)
-  const headers = Headers.fromInput(rest)
+  const headers = fieldsOf(rest)
   const options = { status: head.status, headers, cookies }
   // A body without a type of its own is given none.
   const type = { contentType: headers["content-type"] }

@@ -82,7 +82,7 @@ class Asked<L> {
   readonly id = `${++requests}`
   /** Somebody waits for the answer. */
   waits = true
-  readonly key: ReadonlyArray<string>
+  readonly key: string
   readonly target: HttpPolicy.Target
   readonly uri: string
   readonly request: HttpPolicy.Request
@@ -98,7 +98,9 @@ class Asked<L> {
   ) {
     this.target = target
     this.uri = HttpPolicy.url(target)
-    this.key = [...target, JSON.stringify(HttpPolicy.variant(fields, request.headers))]
+    // No part of a target has a space in it.
+    const suffix = fields.length === 0 ? "" : JSON.stringify(HttpPolicy.variant(fields, request.headers))
+    this.key = `${target.join(" ")} ${suffix}`
     this.request = request.method === "GET" ? request : { ...request, method: "GET" }
     this.forward = forward
     this.labels = labels
@@ -156,7 +158,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           ? known
           : { fields, variants: new Map() }
         pages.delete(asked.uri)
-        const name = asked.key.join("\0")
+        const name = asked.key
         page.variants.delete(name)
         if (fields.length > 0) page.variants.set(name, asked.bare(fields))
         if (fields.length > 0 || known !== undefined) pages.set(asked.uri, page)
@@ -486,14 +488,15 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               )
             )
           }
-          const window = known === undefined ? 0 : Math.max(
-            HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
-            HttpPolicy.tolerance(request, known.stored, 503, rules)
-          )
+          const window = () =>
+            known === undefined ? 0 : Math.max(
+              HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
+              HttpPolicy.tolerance(request, known.stored, 503, rules)
+            )
           const reading = loads
             ? cache.revalidate(asked)
             : decision._tag === "Validate"
-            ? cache.read(asked, { staleIfError: window })
+            ? cache.read(asked, { staleIfError: window() })
             : cache.read(asked)
           return Effect.matchEffect(Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)), {
             onFailure: (failure) => failed(failure, known, now),

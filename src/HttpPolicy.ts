@@ -309,6 +309,7 @@ const noDirectives: Headers.Directives = new Map()
 const asked = (request: Request, rules: Rules): Headers.Directives => {
   if (!rules.obeyRequests) return noDirectives
   if (Headers.has(request.headers, "cache-control")) return Headers.directives(request.headers)
+  if (!Headers.has(request.headers, "pragma")) return noDirectives
   return Headers.list(request.headers, "pragma").some((word) => word.toLowerCase() === "no-cache")
     ? new Map([["no-cache", true]])
     : noDirectives
