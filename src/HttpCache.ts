@@ -30,7 +30,7 @@ import type * as Swr from "./Swr.ts"
  * @category models
  */
 export interface Options {
-  /** Of the cache, one per layer; also its name in `Cache-Status`. Default `"http"`. */
+  /** Of the cache, one per layer; also its name in `Cache-Status`. Default `"http"`, of a server's own `"responses"`. */
   readonly name?: string | undefined
   /** Whether what is kept is for more than one user. Default true: nothing private is kept. */
   readonly shared?: boolean | undefined
@@ -552,7 +552,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
   Layer.effect(
     HttpCache,
     Effect.gen(function*() {
-      const decoded = decode(options)
+      const decoded = decode({ ...options, name: options.name ?? "responses" })
       controlOf(options)
       const { answer, ...table } = yield* HttpExchange.make(server, {
         ...decoded,

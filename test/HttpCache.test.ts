@@ -594,7 +594,7 @@ describe("what must not slip in", () => {
   it.effect("I22: a failure that is private is not shared", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
-      const { client } = origin((n) => Effect.as(Deferred.await(gate), page(`sick${n}`, "private", {}, 503)))
+      const { asked, client } = origin((n) => Effect.as(Deferred.await(gate), page(`sick${n}`, "private", {}, 503)))
       const get = reader(yield* HttpCache.make(client))
       const all = yield* Effect.forkChild(
         Effect.all(Array.from({ length: 20 }, () => get()), { concurrency: "unbounded" })
@@ -602,6 +602,18 @@ describe("what must not slip in", () => {
       yield* settle
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual(new Set((yield* Fiber.join(all)).map(([, text]) => text)).size, 20)
+      assert.strictEqual(asked.length, 20)
+    }).pipe(within()))
+
+  it.effect("1.7: a HEAD of what is stale asks for all of it; what is private then has no body", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n) => page(`v${n}`, n === 1 ? "max-age=10" : "private", { etag: "\"a\"" }))
+      const { client: cached } = yield* HttpCache.make(client)
+      yield* cached.get(url)
+      yield* TestClock.adjust("15 seconds")
+      const head = yield* cached.head(url)
+      assert.deepStrictEqual([yield* head.text, head.headers["cache-control"]], ["", "private"])
+      assert.deepStrictEqual(asked.map(({ method }) => method), ["GET", "GET"])
     }).pipe(within()))
 
   it.effect("1.7: a refresh whose answer is for nobody lets go of it, and the old one is void", () =>
