@@ -30,7 +30,7 @@ import type * as Swr from "./Swr.ts"
  * @category models
  */
 export interface Options {
-  /** Of the cache, one per layer; also its name in `Cache-Status`. Default `"http"`, of a server's own `"responses"`. */
+  /** Of the cache, one per layer, and in `Cache-Status`. Default `"http"`, of a server's own `"responses"`. */
   readonly name?: string | undefined
   /** Whether what is kept is for more than one user. Default true: nothing private is kept. */
   readonly shared?: boolean | undefined
