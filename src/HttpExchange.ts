@@ -65,9 +65,13 @@ const YEAR = 31_536_000_000
 class Failed extends Data.TaggedError("Failed")<{
   readonly id: string
   readonly kind: number | "unreachable"
-  /** What it answered, whole; for everybody who waits, or for who asked alone. */
+  /** What it answered, whole: for who asked alone, or for all who wait and say the same of some fields. */
   readonly reply:
-    | { readonly head: HttpPolicy.Response; readonly body: Uint8Array; readonly isForAll: boolean }
+    | {
+      readonly head: HttpPolicy.Response
+      readonly body: Uint8Array
+      readonly readers: HttpPolicy.Variant | undefined
+    }
     | undefined
   readonly error: { readonly value: unknown } | undefined
 }> {
@@ -259,8 +263,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
         const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
         yield* medium.release(response)
+        const fields = HttpPolicy.vary(head.headers)
+        const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
         const reply = body instanceof Uint8Array
-          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body, isForAll }
+          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body, readers }
           : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
@@ -483,9 +489,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               return Effect.fail(failure.error.value as E)
             }
             const isMine = failure.id === asked.id
-            if (failure.reply === undefined || !(isMine || failure.reply.isForAll)) {
-              return pass(request, forward, "bypass")
-            }
+            const readers = failure.reply?.readers
+            const isFor = isMine || (readers !== undefined && HttpPolicy.isVariant(readers, request.headers))
+            if (failure.reply === undefined || !isFor) return pass(request, forward, "bypass")
             const { body, head } = failure.reply
             const handling = { forward: why, forwardStatus: head.status, collapsed: !isMine }
             return Effect.succeed(
@@ -536,7 +542,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 if (isMine && answer.source === "lookup") {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                if (HttpPolicy.select([value.stored], request.headers) === undefined) return again()
+                if (!HttpPolicy.isVariant(value.stored.variant, request.headers)) return again()
                 if (hasFallen) {
                   const failure = failures.get(value.stored) ??
                     new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined })
