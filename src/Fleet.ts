@@ -524,7 +524,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
     if (lease === undefined) {
-      // Fresh for the store's judgement, and somebody waits for more.
+      // Fresh for the store's judgement, and somebody waits for more. A store that says so twice does not know.
+      if (goesOn && isForced && ++approach.drops > DROPS) return alone()
       approach.isForced = true
       if (!goesOn) namespace.settle(flight, State.abandoned(memory.state(name), flight))
       return goesOn ? "wait" : "done"
