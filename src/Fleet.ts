@@ -401,7 +401,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       if (opening === undefined) {
         const said = alone()
         flight.tell("away")
-        return Effect.succeed(flight.landed ? "done" : said)
+        if (flight.landed) return Effect.succeed("done")
+        const { entry } = memory.state(name)
+        // Who waited has been given what memory has: a hit is no load because the store is away.
+        const isHit = flight.waiters === 0 && flight.cause === "miss" && entry !== undefined
+        if (!isHit || Entry.status(entry, host.now(), policy) !== "fresh") return Effect.succeed(said)
+        this.namespace.settle(flight, State.abandoned(memory.state(name), flight))
+        return Effect.succeed("done")
       }
       return Effect.map(
         this.decoded(name, spec, opening),
@@ -629,6 +635,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (wish === "share" || wish === "keep" || wish === "encode" || flight.passing || isLost) {
       return Effect.sync(() => namespace.put(flight, judged, true))
     }
+    // Begun under another epoch: nobody knows what the store has forgotten since.
+    if (entry.clock < trust.base) return Effect.sync(() => namespace.put(flight, judged, false))
     const stored = wish === "pass" || text === undefined ? undefined : this.stored(entry, text)
     const told = this.send((store, asker) => store.commit(asker, { key: this.keyOf(name), token, stored }))
     return Effect.map(Effect.exit(told), (exit) => {

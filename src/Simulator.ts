@@ -571,6 +571,10 @@ class Run {
       if (done.result === "late") this.count.late++
       const clock = done.reply?.clock
       if (clock !== undefined && clock.epoch !== this.epoch) {
+        // A question that was under way says nothing of the new one, and its reader goes on without the store.
+        if (this.epoch !== undefined) {
+          for (const { life } of this.processes) if (life !== undefined) life.overtaken = Infinity
+        }
         this.epoch = clock.epoch
         this.epochs.push(this.step)
         this.stored.clear()

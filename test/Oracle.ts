@@ -346,8 +346,8 @@ export class Oracle {
     if (ending === undefined) return
     if (ending._tag === "Value") {
       const forStarterOnly = ending.keep === "pass" && load.starter !== reader
-      // R11: he came after the tag's last word, and the value is from before it.
-      const overruled = overruledAt !== undefined && reader.tagWords >= overruledAt
+      // R11: the value is from before its tag's last word, and he came after one: after which of them is not known.
+      const overruled = overruledAt !== undefined && reader.tagWords > load.tagWords
       if (forStarterOnly || overruled) return this.look(reader)
       const entry = this.newEntry(load.name, typeof ending.keep === "string" ? {} : ending.keep)
       const status = reader.wants === "revalidate" ? "fresh" : reader.found ?? "miss"

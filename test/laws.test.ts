@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { Store } from "effect-swr"
 import * as StoreKeyValue from "effect-swr/StoreKeyValue"
+import * as StoreMemcached from "effect-swr/StoreMemcached"
 import * as StoreRedis from "effect-swr/StoreRedis"
 import * as Testing from "effect-swr/Testing"
 import { KeyValueStore } from "effect/persistence"
@@ -13,6 +14,7 @@ import { TestClock } from "effect/testing"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Memcached from "./Memcached.ts"
 import { client, reachable, shared, until } from "./Redis.ts"
 
 type Shape = Store.Store["Service"]
@@ -114,6 +116,29 @@ describe.skipIf(!reachable)("the store in Redis", () => {
       return Effect.provide(Effect.andThen(ready, check), layer)
     })
   }
+})
+
+describe.skipIf(!Memcached.installed)("the store in memcached", () => {
+  const powers: Store.Powers = { fences: true, leases: true, announces: false, tags: false, ages: "wall" }
+
+  it.live("keeps the laws", () =>
+    Effect.gen(function*() {
+      const { port } = yield* Memcached.server
+      const layer = StoreMemcached.layer({ client: yield* Memcached.client(port) })
+      assert.deepStrictEqual(
+        yield* Effect.provide(Store.Store.use((store) => Effect.succeed(store.powers)), layer),
+        powers
+      )
+      const found = yield* Effect.forEach(
+        Testing.laws({ powers, wait: Effect.sleep, unit: 60 }),
+        ({ check, name }) =>
+          Effect.match(Effect.provide(check, layer), {
+            onFailure: (broken) => [`${name}: ${broken.message}`],
+            onSuccess: () => []
+          })
+      )
+      assert.deepStrictEqual(found.flat(), [])
+    }), 60_000)
 })
 
 // ----- stores that break their promises: each in one place

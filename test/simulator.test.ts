@@ -129,21 +129,28 @@ describe("the simulator finds a store that", () => {
   }
 })
 
-describe("what no order meets by chance", () => {
+class Cache extends Context.Service<Cache, Swr.Instance<string, number>>()("test/Cache") {}
+
+/** Processes over one store; the value of the n-th load is n. */
+const fleet = (options?: Testing.SimulatedOptions) =>
+  Effect.gen(function*() {
+    const simulated = yield* Testing.simulatedStore(options)
+    const origin = counted((n) => Effect.succeed(n))
+    const cached = { name: "c", lookup: origin.lookup, schema: Schema.Finite, freshFor: "1 minute" } as const
+    const process = (name: string) =>
+      Layer.effect(Cache, Swr.make(cached)).pipe(
+        Layer.provide(Swr.layerStore({ trustFor: "2 seconds", storeDeadline: "1 second" })),
+        Layer.provide(simulated.connect(name)),
+        Layer.build,
+        Effect.map((context) => Context.get(context, Cache))
+      )
+    return { simulated, process }
+  })
+
+describe("what is never met by chance", () => {
   it.effect("I15: trust counts from when the question was sent, however late its answer comes", () =>
     Effect.gen(function*() {
-      const simulated = yield* Testing.simulatedStore()
-      const origin = counted((n) => Effect.succeed(n))
-      const process = (name: string) =>
-        Layer.build(
-          Layer.effect(
-            Cache,
-            Swr.make({ name: "c", lookup: origin.lookup, schema: Schema.Finite, freshFor: "1 minute" })
-          ).pipe(
-            Layer.provide(Swr.layerStore({ trustFor: "2 seconds", storeDeadline: "1 second" })),
-            Layer.provide(simulated.connect(name))
-          )
-        ).pipe(Effect.map((context) => Context.get(context, Cache)))
+      const { process, simulated } = yield* fleet()
       const a = yield* process("a")
       const b = yield* process("b")
       assert.deepStrictEqual([yield* now(a.get("k")), yield* now(b.get("k"))], [1, 1])
@@ -160,5 +167,3 @@ describe("what no order meets by chance", () => {
       assert.strictEqual(yield* now(a.get("k")), 2)
     }))
 })
-
-class Cache extends Context.Service<Cache, Swr.Instance<string, number>>()("test/Cache") {}

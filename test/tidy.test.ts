@@ -28,6 +28,7 @@ const house: Record<string, string> = {
   Engine: "Handle, Codec, Options, Policy, type Flight, type Job, Event",
   StoreRedis: "Store, Codec",
   StoreKeyValue: "Store, Codec, Policy, Key",
+  StoreMemcached: "Store, Codec, Policy, Key",
   Swr: "*",
   HttpHeaders: "",
   HttpPolicy: "HttpHeaders",
