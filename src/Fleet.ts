@@ -397,6 +397,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     return Effect.flatMap(this.opened(asked), (opening): Effect.Effect<Said> => {
       if (opening === undefined) {
+        flight.unheard = token
         const said = alone()
         flight.tell("away")
         return Effect.succeed(flight.landed ? "done" : said)
@@ -662,14 +663,16 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
 
   /** Gives the lease back, or leaves it to cool for as long as the key backs off. */
   private free(flight: Flight.Flight<A, E>): Effect.Effect<void> {
-    const { failed, token } = flight
+    const { failed, token = flight.unheard } = flight
     flight.renewal?.interruptUnsafe()
     if (token === undefined) return Effect.void
+    const isHeard = flight.token !== undefined
     flight.token = undefined
+    flight.unheard = undefined
     const key = this.keyOf(flight.name)
     return Effect.ignore(this.send((store, asker) =>
       // The error is an answer: what the store has is wrong.
-      failed?.isAnswer === true
+      failed?.isAnswer === true && isHeard
         ? store.commit(asker, { key, token, stored: undefined })
         : failed !== undefined && failed.retryIn > 0
         ? store.lease(asker, { key, token, to: "cool", millis: failed.retryIn })
