@@ -504,6 +504,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const state = memory.state(name)
     const isCurrent = state.flight === flight
+    let news = false
     const weight = entry && namespace.weigh(entry.value, key)
     if (isCurrent && entry !== undefined && weight !== undefined && memory.fits(weight)) {
       const next = State.recalled(state, flight, entry, now, isForced ? { ...policy, freshFor: 0 } : policy)
@@ -512,8 +513,12 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return "done"
       }
       namespace.apply(name, next, now, weight)
-      flight.tell("recalled")
+      news = true
     } else if (isCurrent) this.disown(name)
+    const cools = !given && lease?.cooling === true
+    if (cools) namespace.apply(name, State.cooling(memory.state(name), flight, now + lease.left))
+    // Told when both are known: that there is an old value, and why it stays so.
+    if (news || cools) flight.tell("recalled")
     if (flight.landed) return "done"
     if (given) return "load"
     const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
@@ -524,11 +529,6 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       return goesOn ? "wait" : "done"
     }
     const until = now + lease.left
-    if (lease.cooling) {
-      namespace.apply(name, State.cooling(memory.state(name), flight, until))
-      flight.tell("recalled")
-    }
-    if (flight.landed) return "done"
     if (flight.waiters > 0 || flight.cause === "revalidate") {
       if (lease.cooling) approach.isBeside = true
       else approach.left = lease.left
