@@ -399,6 +399,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     return Effect.flatMap(this.opened(asked), (opening): Effect.Effect<Said> => {
       if (opening === undefined) {
+        flight.unheard = token
         const said = alone()
         flight.tell("away")
         if (flight.landed) return Effect.succeed("done")
@@ -511,6 +512,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const state = memory.state(name)
     const isCurrent = state.flight === flight
+    let news = false
     const weight = entry && namespace.weigh(entry.value, key)
     if (isCurrent && entry !== undefined && weight !== undefined && memory.fits(weight)) {
       const next = State.recalled(state, flight, entry, now, isForced ? { ...policy, freshFor: 0 } : policy)
@@ -519,8 +521,12 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return "done"
       }
       namespace.apply(name, next, now, weight)
-      flight.tell("recalled")
+      news = true
     } else if (isCurrent) this.disown(name)
+    const cools = !given && lease?.cooling === true
+    if (cools) namespace.apply(name, State.cooling(memory.state(name), flight, now + lease.left))
+    // Told when both are known: that there is an old value, and why it stays so.
+    if (news || cools) flight.tell("recalled")
     if (flight.landed) return "done"
     if (given) return "load"
     if (!isCurrent) {
@@ -530,17 +536,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
     if (lease === undefined) {
-      // Fresh for the store's judgement, and somebody waits for more.
+      // Fresh for the store's judgement, and somebody waits for more. A store that says so twice does not know.
+      if (goesOn && isForced && ++approach.drops > DROPS) return alone()
       approach.isForced = true
       if (!goesOn) namespace.settle(flight, State.abandoned(memory.state(name), flight))
       return goesOn ? "wait" : "done"
     }
     const until = now + lease.left
-    if (lease.cooling) {
-      namespace.apply(name, State.cooling(memory.state(name), flight, until))
-      flight.tell("recalled")
-    }
-    if (flight.landed) return "done"
     if (flight.waiters > 0 || flight.cause === "revalidate") {
       if (lease.cooling) approach.isBeside = true
       else approach.left = lease.left
@@ -679,14 +681,16 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
 
   /** Gives the lease back, or leaves it to cool for as long as the key backs off. */
   private free(flight: Flight.Flight<A, E>): Effect.Effect<void> {
-    const { failed, token } = flight
+    const { failed, token = flight.unheard } = flight
     flight.renewal?.interruptUnsafe()
     if (token === undefined) return Effect.void
+    const isHeard = flight.token !== undefined
     flight.token = undefined
+    flight.unheard = undefined
     const key = this.keyOf(flight.name)
     return Effect.ignore(this.send((store, asker) =>
       // The error is an answer: what the store has is wrong.
-      failed?.isAnswer === true
+      failed?.isAnswer === true && isHeard
         ? store.commit(asker, { key, token, stored: undefined })
         : failed !== undefined && failed.retryIn > 0
         ? store.lease(asker, { key, token, to: "cool", millis: failed.retryIn })

@@ -121,6 +121,8 @@ export class Flight<A = unknown, E = unknown> {
   /** Over a store: the value as it is stored, and the right to commit it. */
   text: string | undefined = undefined
   token: string | undefined = undefined
+  /** A right that the store may have given, without our having heard of it. */
+  unheard: string | undefined = undefined
   /** Its reader has just found the store away, and does not wait for it again. */
   away = false
   /** How the load failed: for how long the key is left alone, and whether that was an answer. */

@@ -20,9 +20,10 @@ export const isNotModified = (request: HttpPolicy.Request, stored: HttpPolicy.St
     return given === "*" || (ours !== undefined && given.some((tag) => Headers.agrees(tag, ours)))
   }
   const since = Headers.dateOf(request.headers, "if-modified-since", receivedAt)
+  if (since === undefined) return false
   const modified = Headers.dateOf(headers, "last-modified", receivedAt) ??
     Headers.dateOf(headers, "date", receivedAt) ?? receivedAt
-  return since !== undefined && modified <= since
+  return modified <= since
 }
 
 const told = /^(?:age|cache-control|cache-status|cdn-cache-control|content-location|date|etag|expires|vary|x-cache)$/
@@ -53,6 +54,7 @@ const MOST_PARTS = 16
 /** Which parts of a stored body a request asks for (RFC 9110, 14.2). What can't be read asks for the whole. */
 export const ranges = (request: HttpPolicy.Request, stored: HttpPolicy.Stored): Ranges => {
   const { headers, length, status } = stored
+  if (!Headers.has(request.headers, "range")) return whole
   const [, given] = /^bytes=([\d\-, \t]+)$/i.exec(Headers.text(request.headers, "range") ?? "") ?? []
   if (request.method !== "GET" || status !== 200 || length === 0 || given === undefined) return whole
   if (Headers.has(request.headers, "if-range") && !isUnchanged(request, stored, headers)) return whole

@@ -30,7 +30,7 @@ import type * as Swr from "./Swr.ts"
  * @category models
  */
 export interface Options {
-  /** Of the cache, one per layer; also its name in `Cache-Status`. Default `"http"`. */
+  /** Of the cache, one per layer, and in `Cache-Status`. Default `"http"`, of a server's own `"responses"`. */
   readonly name?: string | undefined
   /** Whether what is kept is for more than one user. Default true: nothing private is kept. */
   readonly shared?: boolean | undefined
@@ -141,6 +141,16 @@ const headOf = ({ cookies, headers, status }: {
   headers: Cookies.isEmpty(cookies) ? headers : { ...headers, "set-cookie": Cookies.toSetCookieHeaders(cookies) }
 })
 
+// The names are in lower case. A field of one line, which almost all are, is taken as it is.
+const fieldsOf = (fields: HttpPolicy.Response["headers"]): Headers.Headers => {
+  const headers: Record<string, string> = {}
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ")
+  }
+  return Headers.fromRecordUnsafe(headers)
+}
+
 const answerOf = (
   head: HttpPolicy.Response,
   body: Uint8Array | Stream.Stream<Uint8Array, unknown>,
@@ -148,7 +158,7 @@ const answerOf = (
 ): HttpServerResponse.HttpServerResponse => {
   const { "set-cookie": setCookie, ...rest } = head.headers
   const cookies = setCookie === undefined ? Cookies.empty : Cookies.fromSetCookie(setCookie)
-  const headers = Headers.fromInput(rest)
+  const headers = fieldsOf(rest)
   const options = { status: head.status, headers, cookies }
   // A body without a type of its own is given none.
   const type = { contentType: headers["content-type"] }
@@ -463,10 +473,11 @@ const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefine
 
 const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
 
-// What a request asks for. Its URL is put together from `Host` by whoever received it, so that has to be a host.
+// What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  const isHost = headers["host"] === undefined ||
+    HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
   // Behind a proxy that is trusted, the scheme is the one that it was asked by.
   const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
   return { method, url: isHost ? url : "", headers }
@@ -541,7 +552,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
   Layer.effect(
     HttpCache,
     Effect.gen(function*() {
-      const decoded = decode(options)
+      const decoded = decode({ ...options, name: options.name ?? "responses" })
       controlOf(options)
       const { answer, ...table } = yield* HttpExchange.make(server, {
         ...decoded,

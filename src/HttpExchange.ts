@@ -65,8 +65,14 @@ const YEAR = 31_536_000_000
 class Failed extends Data.TaggedError("Failed")<{
   readonly id: string
   readonly kind: number | "unreachable"
-  /** What it answered, where that is for everybody who waits. */
-  readonly reply: { readonly head: HttpPolicy.Response; readonly body: Uint8Array } | undefined
+  /** What it answered, whole: for who asked alone, or for all who wait and say the same of some fields. */
+  readonly reply:
+    | {
+      readonly head: HttpPolicy.Response
+      readonly body: Uint8Array
+      readonly readers: HttpPolicy.Variant | undefined
+    }
+    | undefined
   readonly error: { readonly value: unknown } | undefined
 }> {
   override get message() {
@@ -82,7 +88,7 @@ class Asked<L> {
   readonly id = `${++requests}`
   /** Somebody waits for the answer. */
   waits = true
-  readonly key: ReadonlyArray<string>
+  readonly key: string
   readonly target: HttpPolicy.Target
   readonly uri: string
   readonly request: HttpPolicy.Request
@@ -98,7 +104,9 @@ class Asked<L> {
   ) {
     this.target = target
     this.uri = HttpPolicy.url(target)
-    this.key = [...target, JSON.stringify(HttpPolicy.variant(fields, request.headers))]
+    // No part of a target has a space in it.
+    const suffix = fields.length === 0 ? "" : JSON.stringify(HttpPolicy.variant(fields, request.headers))
+    this.key = `${target.join(" ")} ${suffix}`
     this.request = request.method === "GET" ? request : { ...request, method: "GET" }
     this.forward = forward
     this.labels = labels
@@ -156,7 +164,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           ? known
           : { fields, variants: new Map() }
         pages.delete(asked.uri)
-        const name = asked.key.join("\0")
+        const name = asked.key
         page.variants.delete(name)
         if (fields.length > 0) page.variants.set(name, asked.bare(fields))
         if (fields.length > 0 || known !== undefined) pages.set(asked.uri, page)
@@ -196,6 +204,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         })
       })
 
+    /** Lets go of a body that nobody is there to read: after one chunk, so that its connection is given back. */
+    const discard = (response: L): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const body = medium.body(response)
+        const read = body instanceof Uint8Array
+          ? Effect.void
+          : Effect.ignore(Effect.timeout(Stream.runHead(body), "1 second"))
+        return Effect.andThen(read, medium.release(response))
+      })
+
     const lookup = (
       asked: Asked<L>,
       previous: Option.Option<Swr.Previous<Kept | Live<L>>>
@@ -230,13 +248,6 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const times = { requestedAt, receivedAt: yield* wall }
       const head = medium.head(response)
       const live = (response: L) => new Live(response, head.status, id)
-      const discard = Effect.suspend(() => {
-        const body = medium.body(response)
-        // Nobody is there to read it: one chunk, so that the connection is let go.
-        return body instanceof Uint8Array
-          ? Effect.void
-          : Effect.ignore(Effect.timeout(Stream.runHead(body), "1 second"))
-      })
 
       if (head.status === 304 && isConditional && known !== undefined) {
         yield* medium.release(response)
@@ -252,14 +263,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
         const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
         yield* medium.release(response)
-        const reply = body instanceof Uint8Array && isForAll
-          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body }
+        const fields = HttpPolicy.vary(head.headers)
+        const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
+        const reply = body instanceof Uint8Array
+          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body, readers }
           : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
       const announced = Number(head.headers["content-length"] ?? 0)
       if (why !== undefined || announced > rules.maxBody) {
-        if (!asked.waits) yield* discard
+        if (!asked.waits) yield* discard(response)
         return live(response)
       }
       const body = yield* Effect.catch(read(response, rules.maxBody), cut(response))
@@ -475,9 +488,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               // What `forward` failed with; readers who share a load share its failure.
               return Effect.fail(failure.error.value as E)
             }
-            if (failure.reply === undefined) return pass(request, forward, "bypass")
+            const isMine = failure.id === asked.id
+            const readers = failure.reply?.readers
+            const isFor = isMine || (readers !== undefined && HttpPolicy.isVariant(readers, request.headers))
+            if (failure.reply === undefined || !isFor) return pass(request, forward, "bypass")
             const { body, head } = failure.reply
-            const handling = { forward: why, forwardStatus: head.status, collapsed: failure.id !== asked.id }
+            const handling = { forward: why, forwardStatus: head.status, collapsed: !isMine }
             return Effect.succeed(
               medium.make(
                 request,
@@ -486,65 +502,74 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               )
             )
           }
-          const window = known === undefined ? 0 : Math.max(
-            HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
-            HttpPolicy.tolerance(request, known.stored, 503, rules)
-          )
+          const window = () =>
+            known === undefined ? 0 : Math.max(
+              HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
+              HttpPolicy.tolerance(request, known.stored, 503, rules)
+            )
           const reading = loads
             ? cache.revalidate(asked)
             : decision._tag === "Validate"
-            ? cache.read(asked, { staleIfError: window })
+            ? cache.read(asked, { staleIfError: window() })
             : cache.read(asked)
-          return Effect.matchEffect(Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)), {
-            onFailure: (failure) => failed(failure, known, now),
-            onSuccess: (answer): Effect.Effect<L, E> => {
-              const { value } = answer
-              if (value._tag === "Live") {
-                const { headers } = medium.head(value.response)
-                const handled = { forward: why, forwardStatus: value.status }
-                return Effect.succeed(medium.tell(value.response, told(headers, handled, "MISS")))
-              }
-              const now = timeOf(value, answer.age)
-              const { freshness } = value.stored
-              const age = HttpPolicy.age(freshness, now)
-              const isMine = value.id === asked.id
-              const hasFallen = answer.status === "expired" && Option.isSome(answer.reason)
-              const went = {
-                forward: why,
-                forwardStatus: value.status,
-                stored: typeof value.wishes === "object",
-                ...isMine ? {} : { collapsed: true }
-              }
-              if (isMine && answer.source === "lookup") {
-                return Effect.succeed(give(request, value, age, went, "MISS"))
-              }
-              if (HttpPolicy.select([value.stored], request.headers) === undefined) return again()
-              if (hasFallen) {
-                const failure = failures.get(value.stored) ??
-                  new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined })
-                return failed(failure, value, now)
-              }
-              if (answer.source === "lookup" && value.began > arrived) {
-                return Effect.succeed(give(request, value, age, went, "MISS"))
-              }
-              const judged = HttpPolicy.evaluate(request, value.stored, now, rules)
-              switch (judged._tag) {
-                case "Fresh":
-                  return Effect.succeed(
-                    answer.source === "lookup"
-                      ? give(request, value, age, went, "MISS")
-                      : give(request, value, age, { hit: true, left: judged.left }, "HIT")
+          return Effect.matchEffect(
+            Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)),
+            {
+              onFailure: (failure) => failed(failure, known, now),
+              onSuccess: (answer): Effect.Effect<L, E> => {
+                const { value } = answer
+                if (value._tag === "Live") {
+                  const head = medium.head(value.response)
+                  const fields = told(head.headers, { forward: why, forwardStatus: value.status }, "MISS")
+                  if (request.method === "GET") return Effect.succeed(medium.tell(value.response, fields))
+                  const headers = { ...Headers.endToEnd(head.headers), ...fields }
+                  return Effect.as(
+                    discard(value.response),
+                    medium.make(request, { ...head, headers }, new Uint8Array())
                   )
-                case "Stale":
-                  return Effect.succeed(give(request, value, age, { hit: true, left: judged.left }, "STALE"))
-                case "Unavailable":
-                  return Effect.succeed(unavailable(request))
-                default:
-                  // What another one's load gave may not be used without asking: ask, all who wait together.
-                  return again(judged._tag === "Validate" && judged.forward === "request")
+                }
+                const now = timeOf(value, answer.age)
+                const { freshness } = value.stored
+                const age = HttpPolicy.age(freshness, now)
+                const isMine = value.id === asked.id
+                const hasFallen = answer.status === "expired" && Option.isSome(answer.reason)
+                const went = {
+                  forward: why,
+                  forwardStatus: value.status,
+                  stored: typeof value.wishes === "object",
+                  ...isMine ? {} : { collapsed: true }
+                }
+                if (isMine && answer.source === "lookup") {
+                  return Effect.succeed(give(request, value, age, went, "MISS"))
+                }
+                if (!HttpPolicy.isVariant(value.stored.variant, request.headers)) return again()
+                if (hasFallen) {
+                  const failure = failures.get(value.stored) ??
+                    new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined })
+                  return failed(failure, value, now)
+                }
+                if (answer.source === "lookup" && value.began > arrived) {
+                  return Effect.succeed(give(request, value, age, went, "MISS"))
+                }
+                const judged = HttpPolicy.evaluate(request, value.stored, now, rules)
+                switch (judged._tag) {
+                  case "Fresh":
+                    return Effect.succeed(
+                      answer.source === "lookup"
+                        ? give(request, value, age, went, "MISS")
+                        : give(request, value, age, { hit: true, left: judged.left }, "HIT")
+                    )
+                  case "Stale":
+                    return Effect.succeed(give(request, value, age, { hit: true, left: judged.left }, "STALE"))
+                  case "Unavailable":
+                    return Effect.succeed(unavailable(request))
+                  default:
+                    // What another one's load gave may not be used without asking: ask, all who wait together.
+                    return again(judged._tag === "Validate" && judged.forward === "request")
+                }
               }
             }
-          })
+          )
         })
       })
 

@@ -21,20 +21,28 @@ export const present = (headers: Headers): Fields =>
     Object.entries(headers).filter((entry): entry is [string, string | ReadonlyArray<string>] => entry[1] !== undefined)
   )
 
+const none: ReadonlyArray<string> = []
+
 /** The lines of a field. */
 export const lines = (headers: Headers, name: string): ReadonlyArray<string> => {
   const found: unknown = headers[name]
-  return (Array.isArray(found) ? found : [found]).filter((line): line is string => typeof line === "string")
+  return typeof found === "string"
+    ? [found]
+    : Array.isArray(found)
+    ? found.filter((line): line is string => typeof line === "string")
+    : none
 }
 
 /** The field in one line. */
 export const text = (headers: Headers, name: string): string | undefined => {
+  const found: unknown = headers[name]
+  if (typeof found === "string") return found
   const all = lines(headers, name)
   return all.length === 0 ? undefined : all.join(", ")
 }
 
 /** Whether the field is there. */
-export const has = (headers: Headers, name: string): boolean => lines(headers, name).length > 0
+export const has = (headers: Headers, name: string): boolean => text(headers, name) !== undefined
 
 /** The fields without some of them. */
 export const without = <H extends Headers>(headers: H, drop: (name: string) => boolean): H =>

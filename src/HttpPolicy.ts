@@ -274,15 +274,16 @@ export const variant = (fields: ReadonlyArray<string>, headers: Headers.Headers)
     return [field, isWeighed ? members.join(",") : members.map((member) => member.toLowerCase()).toSorted().join(",")]
   })
 
-const isVariantOf = (stored: Stored, headers: Headers.Headers): boolean => {
-  const asked = variant(stored.variant.map(([field]) => field), headers)
-  return stored.variant.every(([, value], i) => asked[i]?.[1] === value)
+/** Whether a request says of the fields what another one said. */
+export const isVariant = (said: Variant, headers: Headers.Headers): boolean => {
+  const asked = variant(said.map(([field]) => field), headers)
+  return said.every(([, value], i) => asked[i]?.[1] === value)
 }
 
 /** Which of the stored responses of a URI answers a request: of those that fit, the newest by `Date`. */
 export const select = <S extends Stored>(candidates: ReadonlyArray<S>, headers: Headers.Headers): S | undefined => {
   const born = ({ freshness: { receivedAt }, headers }: S) => Headers.dateOf(headers, "date", receivedAt) ?? receivedAt
-  return candidates.filter((stored) => isVariantOf(stored, headers))
+  return candidates.filter(({ variant }) => isVariant(variant, headers))
     .reduce<S | undefined>((best, next) => best === undefined || born(next) >= born(best) ? next : best, undefined)
 }
 
@@ -309,6 +310,7 @@ const noDirectives: Headers.Directives = new Map()
 const asked = (request: Request, rules: Rules): Headers.Directives => {
   if (!rules.obeyRequests) return noDirectives
   if (Headers.has(request.headers, "cache-control")) return Headers.directives(request.headers)
+  if (!Headers.has(request.headers, "pragma")) return noDirectives
   return Headers.list(request.headers, "pragma").some((word) => word.toLowerCase() === "no-cache")
     ? new Map([["no-cache", true]])
     : noDirectives

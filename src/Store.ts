@@ -326,13 +326,15 @@ export const guard = (
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     // What it can't do is no failure, nor is a caller that went away.
     if (error?.reason === "unsupported" || (error === undefined && Cause.hasInterrupts(exit.cause))) return
+    const failure = error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) })
+    // A store that takes no writes answers all the same.
+    if (failure.reason === "full") return options.told(space, failure, rests)
     failures++
     // Of many that fail side by side one sends it to rest, and of those that rest only the probe makes it longer.
     if (probes || failures === PATIENCE.failures) {
       leftUntil = options.now() + Math.min(PATIENCE.from * 2 ** rests, PATIENCE.to)
       rests = Math.min(rests + 1, 10)
     }
-    const failure = error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) })
     options.told(space, failure, rests)
   }
   return {

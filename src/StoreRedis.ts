@@ -11,10 +11,11 @@
  * hash, and not a key for each of record, lease and generation: so a last word is one `DEL`, and an eviction takes all
  * of it or nothing. A generation without its entry is what an eviction by policy would leave else.
  *
- * Each command is one constant script and one round trip, the clock and the time with it. The scripts judge by Redis'
- * TIME alone. What happened to a value before it came here is told as an age and turned into Redis' time by an offset
- * that the replies teach (`Offset`), never by the time at which a script happens to run: a command whose caller has
- * timed out is executed still, and would make an old value young.
+ * Each command is one constant script and one round trip, the clock and the time with it. (A script that the server
+ * has not seen is loaded first; a process that had no answer for some seconds asks for the time before it writes.) The
+ * scripts judge by Redis' TIME alone. What happened to a value before it came here is told as an age and turned into
+ * Redis' time by an offset that the replies teach (`Offset`), never by the time at which a script happens to run: a
+ * command whose caller has timed out is executed still, and would make an old value young.
  *
  * A user of Redis that is to have no other rights: `~{prefix:* &prefix:news +evalsha +script|load +subscribe +time
  * +hmget +hget +hset +hdel +hkeys +del +exists +pttl +pexpire +pexpireat +publish`, and what its client says to
@@ -101,7 +102,7 @@ local function keep(key, till)
   local left = redis.call('PTTL', key)
   if left < 0 or ms + left < till then redis.call('PEXPIREAT', key, digits(till)) end
 end
--- 'end cooling epoch token': one of another epoch counts as none.
+-- 'end cooling epoch token': one of another epoch counts as none where a right to load is asked for.
 local function lease(text)
   if not text then return end
   local till, cooling, of, token = string.match(text, '^(%d+) ([01]) (%S+) (.*)$')
@@ -333,18 +334,18 @@ return answer()
 
 /** ARGV: 6 version, 7 token, 8 what becomes of the lease, 9 for how long. */
 const LEASE = head() + tools + `
-local key, version, to = KEYS[2], ARGV[6], ARGV[8]
+local key, version, token, to = KEYS[2], ARGV[6], ARGV[7], ARGV[8]
 local got, trouble = read('HMGET', key, 'l' .. version, 'g' .. version)
 if type(trouble) == 'table' then return trouble end
-local holder, _, cooling = lease(got[1])
-if holder ~= ARGV[7] then return answer('0') end
+local ends, cooling, of, holder = string.match(got[1] or '', '^(%d+) ([01]) (%S+) (.*)$')
+if holder ~= token or tonumber(ends) <= now then return answer('0') end
 if to == 'release' then
   redis.call('HDEL', key, 'l' .. version)
-  if generation(got[2]) == holder then redis.call('HDEL', key, 'g' .. version) end
+  if generation(got[2]) == token then redis.call('HDEL', key, 'g' .. version) end
 else
   local till = ms + tonumber(ARGV[9])
-  local flag = (to == 'cool' or cooling) and '1' or '0'
-  redis.call('HSET', key, 'l' .. version, digits(till) .. ' ' .. flag .. ' ' .. epoch .. ' ' .. holder)
+  if to == 'cool' then cooling = '1' end
+  redis.call('HSET', key, 'l' .. version, digits(till) .. ' ' .. cooling .. ' ' .. of .. ' ' .. token)
   keep(key, till)
 end
 return answer('1')
@@ -503,7 +504,7 @@ interface Link {
   /** That we are refused has been said. */
   told: boolean
   /** The client has given up for good. */
-  readonly lost: (client: Redis.Redis["Service"]) => Effect.Effect<void>
+  readonly lost: (client: Redis.Redis["Service"]) => Effect.Effect<unknown>
 }
 
 /** Says once that we are refused, until we no longer are. */
@@ -540,7 +541,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
   const start = clock.monotonicTimeNanosUnsafe()
   const now = () => Number(clock.monotonicTimeNanosUnsafe() - start) / 1e6
   // Names of epochs are random per process, and numbered in it: no call has to draw.
-  const random = Array.from([yield* Random.next, yield* Random.next], (n) => Math.floor(n * 2 ** 52).toString(36))
+  const random = `${(yield* Random.next).toString(36).slice(2)}${(yield* Random.next).toString(36).slice(2)}-`
   let epochs = 0
   const channel = `${escape(prefix)}:news`
 
@@ -564,6 +565,9 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     return space
   }
 
+  const gone = (client: Redis.Redis["Service"], error: unknown) =>
+    CLOSED.test(textsOf(error)) ? link.lost(client) : Effect.void
+
   const send = (
     asker: Store.Asker,
     command: Command,
@@ -577,16 +581,15 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       const space = spaceOf(asker.space)
       const names = keys.map((key) => `${space.clock}:${key}`)
       const { counter, epoch } = asker.heard ?? { epoch: "", counter: 0 }
-      const candidate = `${random.join("")}-${(++epochs).toString(36)}`
       const sent = now()
       return client.eval(SCRIPTS[command])(
         [space.clock, ...names],
-        [candidate, epoch, String(counter), time.since, time.until, ...args]
+        [random + ++epochs, epoch, String(counter), time.since, time.until, ...args]
       ).pipe(Effect.matchEffect({
         onFailure: (error) => {
           const trouble = troubleOf(error)
           return say(link, trouble).pipe(
-            Effect.andThen(CLOSED.test(textsOf(error)) ? link.lost(client) : Effect.void),
+            Effect.andThen(gone(client, error)),
             Effect.andThen(Effect.fail(failure(asker.space, trouble)))
           )
         },
@@ -715,7 +718,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
       ? { left: Number(left), cooling: right === "cooling" }
       : undefined
     const nothing: Store.Opened = { entry: undefined, problem: undefined, lease }
-    if (state === "none" || state === "void") return nothing
+    if (spoilt || state === "none" || state === "void") return nothing
     if (state === "size") return { ...nothing, problem: "size" }
     if (state === "foreign") return { ...nothing, problem: "json" }
     const read = Codec.readRecord(value, key, { maxBytes })
@@ -728,7 +731,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     if (there >= windows.life) return { ...nothing, problem: "windows" }
     // Nobody knows how long the answer was on its way: all of the round trip.
     const age = Math.ceil(time - stamp + received - sent)
-    if (spoilt || age >= windows.life) return nothing
+    if (age >= windows.life) return nothing
     const clock = { epoch, counter }
     return { ...nothing, entry: { value: valueText, age, clock, windows, jitter, tags, marked: Number(mark) } }
   }
@@ -784,6 +787,8 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     if (client === undefined) return Effect.fail(failure(prefix, trouble))
     return Effect.map(client.subscribe(channel), (queue) =>
       Stream.fromQueue(queue).pipe(
+        // What cut this line has cut the other too, perhaps: the next reader need not be the one who finds out.
+        Stream.tapError(() => Effect.forkIn(Effect.catch(client.send("TIME"), (error) => gone(client, error)), scope)),
         Stream.mapError((error) => failure(prefix, troubleOf(error))),
         Stream.filterMap(({ message }) => announcement(message, maxBytes))
       ))
@@ -885,7 +890,7 @@ const dial = <E, R>(client: Layer.Layer<Redis.Redis, E, R>, scope: Scope.Scope) 
 const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redis, E, R>, required: boolean) {
   const scope = yield* Effect.scope
   const context = yield* Effect.context<R>()
-  let lost = Effect.void
+  let lost: Effect.Effect<unknown> = Effect.void
   const link: Link = {
     client: undefined,
     trouble: { reason: "away", cause: "not connected yet" },
@@ -903,7 +908,8 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       link.client = redis
       lost = Effect.suspend(() => {
         link.client = undefined
-        return Effect.asVoid(Effect.forkIn(Effect.andThen(Scope.close(line, Exit.void), tries), scope))
+        link.trouble = { reason: "away", cause: "the connection is lost" }
+        return Effect.andThen(Effect.forkIn(Scope.close(line, Exit.void), scope), Effect.forkIn(tries, scope))
       })
     })
   }

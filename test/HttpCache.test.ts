@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Result, Schema, Stream } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as Testing from "effect-swr/Testing"
+import * as Arbitrary from "effect/Arbitrary"
 import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { settle, within } from "./Origin.ts"
@@ -594,7 +595,7 @@ describe("what must not slip in", () => {
   it.effect("I22: a failure that is private is not shared", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
-      const { client } = origin((n) => Effect.as(Deferred.await(gate), page(`sick${n}`, "private", {}, 503)))
+      const { asked, client } = origin((n) => Effect.as(Deferred.await(gate), page(`sick${n}`, "private", {}, 503)))
       const get = reader(yield* HttpCache.make(client))
       const all = yield* Effect.forkChild(
         Effect.all(Array.from({ length: 20 }, () => get()), { concurrency: "unbounded" })
@@ -602,6 +603,18 @@ describe("what must not slip in", () => {
       yield* settle
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual(new Set((yield* Fiber.join(all)).map(([, text]) => text)).size, 20)
+      assert.strictEqual(asked.length, 20)
+    }).pipe(within()))
+
+  it.effect("1.7: a HEAD of what is stale asks for all of it; what is private then has no body", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n) => page(`v${n}`, n === 1 ? "max-age=10" : "private", { etag: "\"a\"" }))
+      const { client: cached } = yield* HttpCache.make(client)
+      yield* cached.get(url)
+      yield* TestClock.adjust("15 seconds")
+      const head = yield* cached.head(url)
+      assert.deepStrictEqual([yield* head.text, head.headers["cache-control"]], ["", "private"])
+      assert.deepStrictEqual(asked.map(({ method }) => method), ["GET", "GET"])
     }).pipe(within()))
 
   it.effect("1.7: a refresh whose answer is for nobody lets go of it, and the old one is void", () =>
@@ -635,4 +648,93 @@ describe("what must not slip in", () => {
       yield* cached.client.execute(HttpClientRequest.get(url).pipe(HttpClientRequest.bodyText("evil")))
       assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
     }).pipe(within()))
+})
+
+describe("whatever readers, times and an origin do", () => {
+  const oneOf = <const A extends string | number>(...values: ReadonlyArray<A>) =>
+    Arbitrary.schema(Schema.Literals(values))
+  const controls = [
+    "max-age=5",
+    "max-age=5, stale-while-revalidate=5",
+    "max-age=5, stale-while-revalidate=5, stale-if-error=20",
+    "max-age=5, stale-while-revalidate=5, stale-if-error=20, must-revalidate",
+    "s-maxage=5, stale-while-revalidate=5, stale-if-error=20",
+    "max-age=60, no-cache, stale-if-error=20",
+    "private, max-age=60",
+    "no-store",
+    "none"
+  ] as const
+  const Step = Arbitrary.all({
+    does: oneOf(...controls, "sick", "refused"),
+    vary: oneOf("no", "yes"),
+    readers: Arbitrary.array(oneOf("ann", "bob", "eve"), { maxLength: 4 }),
+    says: oneOf("", "", "", "no-cache", "max-stale=3", "max-age=2", "only-if-cached"),
+    millis: oneOf(0, 0, 10, 2000, 4999, 5001, 12_000, 30_000)
+  })
+
+  it.effect.prop(
+    "I22: nothing private reaches another, and nothing is given past what it allows",
+    [Arbitrary.array(Step, { maxLength: 25 })],
+    ([steps]) =>
+      Effect.gen(function*() {
+        let now = 0
+        let does: (typeof steps)[number]["does"] = "none"
+        let varies = false
+        const { client } = origin((n, { headers }) =>
+          Effect.suspend((): Effect.Effect<Response, unknown> => {
+            const [said, at, user] = [does, now, headers["x-user"]]
+            const answered = said === "refused"
+              ? Effect.fail("refused")
+              : Effect.succeed(
+                new Response(JSON.stringify({ n, said, at, user, varies }), {
+                  status: said === "sick" ? 503 : 200,
+                  headers: {
+                    ...said !== "none" && said !== "sick" && { "cache-control": said },
+                    ...varies && { vary: "x-user" },
+                    etag: `"${n}"`
+                  }
+                })
+              )
+            return Effect.andThen(settle, answered)
+          })
+        )
+        const { client: cached } = yield* HttpCache.make(client)
+        const owners = new Map<number, number>()
+        for (const step of steps) {
+          does = step.does
+          varies = step.vary === "yes"
+          yield* Effect.forEach(step.readers, (user, i) =>
+            Effect.gen(function*() {
+              const answer = yield* Effect.result(
+                cached.get(url, { headers: { "x-user": user, ...step.says !== "" && { "cache-control": step.says } } })
+              )
+              if (Result.isFailure(answer) || answer.success.status === 504) return
+              const told = JSON.parse(yield* answer.success.text)
+              const age = now - told.at
+              if (told.varies) assert.strictEqual(told.user, user, "another one's variant")
+              if (told.said === "private, max-age=60" || told.said === "no-store") {
+                const owner = owners.get(told.n)
+                assert.isUndefined(owner, `${told.said} was given twice`)
+                owners.set(told.n, i)
+                assert.strictEqual(told.user, user)
+              }
+              const asks = step.says === "max-stale=3" ? 3001 : 0
+              const most: number = {
+                "max-age=5": 4999 + asks,
+                "max-age=5, stale-while-revalidate=5": 9999,
+                "max-age=5, stale-while-revalidate=5, stale-if-error=20": 24_999,
+                "max-age=5, stale-while-revalidate=5, stale-if-error=20, must-revalidate": 4999,
+                "s-maxage=5, stale-while-revalidate=5, stale-if-error=20": 4999,
+                none: asks
+              }[String(told.said)] ?? 0
+              assert.isAtMost(age, most, told.said)
+              if (step.says === "no-cache") assert.strictEqual(age, 0)
+            }), { concurrency: "unbounded" })
+          yield* settle
+          yield* TestClock.adjust(step.millis)
+          now += step.millis
+        }
+      }).pipe(within()),
+    { arbitrary: { runs: 200 }, timeout: 60_000 }
+  )
 })

@@ -323,6 +323,28 @@ describe("what is answered from the cache", () => {
     }).pipe(Effect.provide(cachedRoute(streamed.handler, swr, { maxBody: 5000 }))))
 })
 
+describe("what a refresh leaves behind", () => {
+  let open = 0
+  const endless = counter((n) =>
+    Effect.as(
+      Effect.acquireRelease(Effect.sync(() => open++), () => Effect.sync(() => open--)),
+      n === 1
+        ? HttpServerResponse.text("v1")
+        : HttpServerResponse.stream(Stream.forever(Stream.succeed(new Uint8Array(10))), {
+          headers: { "cache-control": "private" }
+        })
+    )
+  )
+  it.effect("I9: nothing, also where its answer is for nobody", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual([endless.counts.runs, open], [2, 0])
+    }).pipe(Effect.provide(cachedRoute(endless.handler))))
+})
+
 describe("invalidation", () => {
   const routes = (path: "/users" | "/users/:id" | "/users/:id/posts" | "/other") =>
     HttpRouter.add("GET", path, Effect.sync(() => HttpServerResponse.text("v")))

@@ -154,6 +154,12 @@ const through = (
     })
   )
 
+/** Numbers from 0 to 1, the same each time. */
+const dice = (seed: number) => () => {
+  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+  return seed / 2 ** 32
+}
+
 /** What a store says of its powers. */
 const powers: Store.Powers = { fences: true, leases: true, announces: true, tags: true, ages: "server" }
 
@@ -165,12 +171,6 @@ it("there is a Redis to test against", (test) => {
 // ----- without a server
 
 describe("where Redis' TIME lies", () => {
-  /** Numbers from 0 to 1, the same each time. */
-  const dice = (seed: number) => () => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-    return seed / 2 ** 32
-  }
-
   it("I19: is known to within a round trip, whatever clocks drift by 500 ppm each, and no drift is a step", () => {
     for (let seed = 1; seed <= 300; seed++) {
       const random = dice(seed)
@@ -230,6 +230,109 @@ describe.skipIf(!reachable)("a store in Redis", () => {
       }))
   })
 
+  it.live(
+    "does what the simulated store does, which keeps to the model: 200 random programs of 30 commands",
+    () =>
+      Effect.gen(function*() {
+        const simulated = yield* Testing.simulatedStore()
+        const modelled = Context.get(yield* Layer.build(simulated.connect("a")), Store.Store)
+        const { store } = yield* view
+        const redis = yield* raw(url())
+        const random = dice(42)
+        const upTo = (most: number) => Math.floor(random() * (most + 1))
+        const one = <A>(of: ReadonlyArray<A>): A => of[upTo(of.length - 1)]!
+
+        for (let program = 0; program < 200; program++) {
+          const base = asker()
+          const both = [modelled, store].map((store) => ({
+            store,
+            epochs: [] as Array<string>,
+            tokens: new Map<string, Store.Clock>()
+          }))
+          const trace: Array<string> = []
+          let tokens = 0
+          for (let step = 0; step < 30; step++) {
+            const version = one(["1", "2"])
+            const key = one(["a", "b"])
+            const policy = { ...minute, freshFor: one([0, 60_000]), strict: one([false, true]) }
+            const token = one([undefined, `t${++tokens}`])
+            const beside = one([false, true])
+            const old = `t${upTo(tokens)}`
+            const tags = one([[], ["x"], ["x", "y"]])
+            const to = one(["renew", "cool", "release"] as const)
+            const ahead = upTo(40) === 0 ? 3 : 0
+            const evicts = upTo(60) === 0
+            const kind = one(
+              ["open", "open", "open", "commit", "commit", "set", "hard", "soft", "tag", "clear", "lease"] as const
+            )
+            trace.push([kind, version, key, token, old, tags, beside, policy.freshFor, to, ahead, evicts].join(" "))
+            if (evicts) {
+              yield* simulated.evictClock(base.space)
+              yield* redis.send("DEL", `{test:${base.space}}`)
+            }
+            const told = yield* Effect.forEach(both, (side) =>
+              Effect.gen(function*() {
+                const { store, tokens } = side
+                /** Epochs by the order in which they came. */
+                const plain = (clock: Store.Clock | undefined) => {
+                  if (clock === undefined) return undefined
+                  if (!side.epochs.includes(clock.epoch)) side.epochs.push(clock.epoch)
+                  return [side.epochs.indexOf(clock.epoch), clock.counter]
+                }
+                // It has heard of the eviction: else its set would be late, and that is tested elsewhere.
+                const { clock } = yield* store.ask(base)
+                const us = { ...base, version, heard: clock && { ...clock, counter: clock.counter + ahead } }
+                if (ahead > 0) yield* store.ask(us)
+                const value = stored(step, { tags, windows: { life: 360_000 } })
+                switch (kind) {
+                  case "open": {
+                    const open = { key, policy, token, beside, leaseFor: 300_000, tokenFor: 300_000 }
+                    const { clock, value: [found] } = yield* store.open({ ...us, heard: undefined }, [open])
+                    if (found?.lease === "given" && token !== undefined && clock) tokens.set(token, clock)
+                    const { entry, lease } = found!
+                    return [
+                      plain(clock),
+                      entry && [entry.value, entry.tags, entry.marked >= 0, plain(entry.clock)],
+                      typeof lease === "object" ? lease.cooling : lease
+                    ]
+                  }
+                  case "commit": {
+                    const clock = tokens.get(old)
+                    const reply = yield* store.commit({ ...us, heard: undefined }, {
+                      key,
+                      token: old,
+                      stored: { ...value, clock: clock ?? { epoch: "none", counter: 0 } }
+                    })
+                    return [plain(reply.clock), reply.value]
+                  }
+                  case "lease": {
+                    const reply = yield* store.lease({ ...us, heard: undefined }, {
+                      key,
+                      token: old,
+                      to,
+                      millis: 300_000
+                    })
+                    return [plain(reply.clock), reply.value]
+                  }
+                  default: {
+                    const change: Store.Change = kind === "set"
+                      ? { mode: kind, key, stored: value, news: "" }
+                      : kind === "tag"
+                      ? { mode: kind, tag: one(["x"]), news: "" }
+                      : kind === "clear"
+                      ? { mode: kind, news: "" }
+                      : { mode: kind, keys: [key], news: "" }
+                    return [plain((yield* store.change({ ...us, heard: undefined }, change)).clock)]
+                  }
+                }
+              }))
+            assert.deepStrictEqual<unknown>(told[1], told[0], `program ${program}:\n${trace.join("\n")}`)
+          }
+        }
+      }),
+    60_000
+  )
+
   describe("loads, by one token at a time", () => {
     it.live("the first that asks is given the right, the others are told for how long", () =>
       Effect.gen(function*() {
@@ -262,7 +365,7 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         })
         assert.isTrue(entry!.age >= 1000 && entry!.age < 3000, String(entry?.age))
         yield* Effect.sleep(50)
-        assert.isAtLeast((yield* us.open("k")).entry!.age, entry!.age + 45)
+        assert.isAtLeast((yield* us.open("k")).entry!.age, 1045)
       }))
 
     it.live("I14: who lost the lease commits nothing over the next holder, and frees nothing of his", () =>
@@ -329,13 +432,13 @@ describe.skipIf(!reachable)("a store in Redis", () => {
     it.live("are renewed and released by their holder alone", () =>
       Effect.gen(function*() {
         const us = yield* view
-        yield* us.load("k", "one", { leaseFor: 60 })
+        yield* us.load("k", "one", { leaseFor: 400 })
         assert.deepStrictEqual([yield* us.lease("k", "two", "renew", 500), yield* us.lease("k", "two", "release")], [
           false,
           false
         ])
         assert.isTrue(yield* us.lease("k", "one", "renew", 5000))
-        yield* Effect.sleep(70)
+        yield* Effect.sleep(410)
         assert.notStrictEqual((yield* us.open("k", "two")).lease, "given")
         assert.isTrue(yield* us.lease("k", "one", "release"))
         assert.isFalse(yield* us.lease("k", "one", "renew", 5000))
@@ -360,11 +463,11 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         const us = yield* view
         yield* us.set("k", "old", { age: 100_000 })
         yield* us.load("k", "failed")
-        yield* us.lease("k", "failed", "cool", 100)
+        yield* us.lease("k", "failed", "cool", 400)
         assert.notStrictEqual((yield* us.open("k", "two")).lease, "given")
         const { entry, lease } = yield* us.open("k", "two", { beside: true })
         assert.deepStrictEqual([entry?.value, lease], [`"old"`, "given"])
-        yield* Effect.sleep(110)
+        yield* Effect.sleep(410)
         yield* us.load("k", "two")
       }))
 
@@ -521,7 +624,7 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         const us = yield* view
         yield* us.load("k", "one")
         yield* send("DEL", `{test:${us.asker.space}}`)
-        assert.isFalse(yield* us.lease("k", "one", "renew", 5000))
+        assert.isTrue(yield* us.lease("k", "one", "renew", 5000), "its holder may keep it")
         yield* us.load("k", "two")
       }).pipe(Effect.provide(client(url()))))
 
@@ -558,31 +661,33 @@ describe.skipIf(!reachable)("a store in Redis", () => {
       Effect.gen(function*() {
         const store = yield* storeAt(through(url(), (reply) => Effect.delay(Effect.succeed(reply), 100)))
         const us = new View(store)
+        // 100 ms each: of the question that taught the offset, by which it is older; of it; of the set; of the answer.
         yield* us.set("k", "v")
-        assert.isAtLeast((yield* us.open("k")).entry!.age, 200)
-        const near = us.as({}, yield* Effect.map(view, ({ store }) => store))
-        assert.isAtLeast((yield* near.open("k")).entry!.age, 100, "and the way of the set")
+        assert.isAtLeast((yield* us.open("k")).entry!.age, 395)
       }))
 
-    it.live("I19: a process that sees TIME step uses nothing of that epoch, and ends it", () =>
-      Effect.gen(function*() {
-        let ahead = 0
-        const shifted = through(
-          url(),
-          ([seconds, ...rest]) => Effect.succeed([String(Number(seconds) + ahead), ...rest])
-        )
-        // So long that no deadline hides what the offset does.
-        const us = new View(yield* storeAt(shifted), { within: 600_000 })
-        const them = us.as({}, yield* Effect.map(view, ({ store }) => store))
-        yield* us.set("k", "v")
-        const epoch = yield* them.epoch
-        ahead = -60
-        assert.isUndefined((yield* us.open("k")).entry)
-        yield* until(Effect.map(them.epoch, (now) => now !== epoch), "the epoch ends")
-        const now = yield* them.epoch
-        yield* us.open("k")
-        assert.strictEqual(yield* them.epoch, now, "and not once more")
-      }))
+    for (const step of [-60, 60]) {
+      it.live(`I19: a process that sees TIME step by ${step} s uses nothing of that epoch, and ends it`, () =>
+        Effect.gen(function*() {
+          let ahead = 0
+          const shifted = through(
+            url(),
+            ([seconds, ...rest]) => Effect.succeed([`${Number(seconds) + ahead}`, ...rest])
+          )
+          // So long that no deadline hides what the offset does.
+          const us = new View(yield* storeAt(shifted), { within: 600_000 })
+          const them = us.as({}, yield* Effect.map(view, ({ store }) => store))
+          yield* us.set("k", "v")
+          const epoch = yield* them.epoch
+          ahead = step
+          const { entry, problem } = yield* us.open("k")
+          assert.deepStrictEqual([entry, problem], [undefined, undefined])
+          yield* until(Effect.map(them.epoch, (now) => now !== epoch), "the epoch ends")
+          const now = yield* them.epoch
+          yield* said(us.open("k"))
+          assert.strictEqual(yield* them.epoch, now, "and not once more")
+        }))
+    }
 
     it.live("a command is late where TIME is before it was sent", () =>
       Effect.gen(function*() {
@@ -877,6 +982,10 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         assert.isTrue((yield* ttl(":k")) > 60_000 && (yield* ttl(":k")) <= 65_000)
         yield* end("v", { windows: { life: 100_000 } })
         assert.isTrue((yield* ttl(":k")) > 95_000 && (yield* ttl(":k")) <= 100_000)
+        yield* us.set("both", "v", { age: 60_000 })
+        yield* us.soft("both")
+        yield* us.load("both", "one")
+        assert.isAbove(yield* ttl(":both"), 290_000)
         yield* us.load("released", "one")
         yield* us.lease("released", "one", "release")
         assert.strictEqual(yield* ttl(":released"), -2)
@@ -955,7 +1064,7 @@ describe.skipIf(!reachable)("a store in Redis", () => {
 
 describe.skipIf(!installed)("a store in a Redis with troubles", () => {
   /** Away until then. */
-  const works = (us: View, millis = 1000) =>
+  const works = (us: View, millis = 2000) =>
     until(Effect.map(said(us.set("works", "v")), (said) => said === "done"), "the store is used again", millis)
 
   it.live("I7: absent at the start: the layer is there at once, calls fail at once, and it is used within a second", () =>
@@ -967,7 +1076,7 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
       const us = new View(yield* Effect.provide(storeAt(client(own.url), { required: false }), log.layer))
       assert.strictEqual(yield* reason(us.open("k")), "away")
       assert.strictEqual(yield* reason(Stream.runDrain(us.store.announcements)), "away")
-      assert.isBelow((yield* Clock.currentTimeMillis) - began, 1000)
+      assert.isBelow((yield* Clock.currentTimeMillis) - began, 2000)
       yield* until(Effect.sync(() => log.lines.some((line) => line.includes("is not there"))), "it is said")
       yield* Effect.sleep(300)
       assert.strictEqual(yield* reason(us.set("k", "v")), "away")
@@ -1048,9 +1157,9 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
       const began = yield* Clock.currentTimeMillis
       assert.strictEqual(yield* reason(us.open("k")), "away")
       assert.strictEqual(yield* reason(us.hard("k")), "away")
-      assert.isBelow((yield* Clock.currentTimeMillis) - began, 500)
+      assert.isBelow((yield* Clock.currentTimeMillis) - began, 1000)
       yield* own.start
-      yield* until(Effect.map(said(us.store.ask(us.asker)), (said) => said === "done"), "it is used", 1000)
+      yield* until(Effect.map(said(us.store.ask(us.asker)), (said) => said === "done"), "it is used", 2000)
       assert.notStrictEqual(yield* us.epoch, epoch)
       assert.isUndefined(yield* us.value("k"))
       assert.isFalse(yield* end("of the old one"))
@@ -1059,10 +1168,10 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
   it.live("paused: what its caller no longer waits for is not done when it goes on", () =>
     Effect.gen(function*() {
       const own = yield* server()
-      const us = (yield* viewAt(own.url)).as({ within: 100 })
-      const patient = us.as({ within: 5000 })
-      yield* us.set("k", "before")
-      const end = yield* us.load("loading", "one")
+      const patient = yield* viewAt(own.url)
+      const us = patient.as({ within: 100 })
+      yield* patient.set("k", "before")
+      const { clock } = yield* patient.open("loading", "one")
       yield* own.pause
       const calls = [
         us.set("k", "late"),
@@ -1071,7 +1180,7 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
         us.clear,
         us.open("other", "late"),
         us.lease("loading", "one", "release"),
-        end("late")
+        us.store.commit(us.asker, { key: "loading", token: "one", stored: stored("late", { clock }) })
       ]
       const begun = yield* Effect.forEach(calls, (call) =>
         Effect.forkChild(said<unknown, never>(call), { startImmediately: true }))
@@ -1176,7 +1285,7 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
         const call = yield* Effect.forkChild(said(us.openAll(["k", "none"])), { startImmediately: true })
         yield* redis.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert.include(["done", "away"], yield* Fiber.join(call))
-        yield* works(us, 2000)
+        yield* works(us)
         assert.strictEqual(yield* us.value("k"), "v")
       }
     }).pipe(quiet))
@@ -1198,6 +1307,31 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
       assert.strictEqual((yield* Fiber.join(first)).reason, "away")
       yield* Effect.forkScoped(listens)
       yield* speaks("it hears again")
+    }).pipe(quiet))
+
+  it.live("who listens finds out that the connection is lost, and no reader has to", () =>
+    Effect.gen(function*() {
+      const own = yield* server()
+      const redis = yield* raw(own.url)
+      const us = yield* viewAt(own.url)
+      const line = yield* Effect.forkChild(Effect.flip(Stream.runDrain(us.store.announcements)))
+      const heard = Effect.map(us.store.change(us.asker, { mode: "clear", news: "" }), () => true)
+      yield* until(
+        Effect.map(redis.send<ReadonlyArray<unknown>>("PUBSUB", "CHANNELS"), (names) => names.length > 0),
+        "it listens"
+      )
+      yield* heard
+      for (const type of ["normal", "pubsub"]) yield* redis.send("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes")
+      yield* Fiber.join(line)
+      yield* until(
+        Effect.map(
+          redis.send<string>("CLIENT", "LIST", "TYPE", "normal"),
+          (list) => list.trim().split("\n").length > 1
+        ),
+        "the store is there again"
+      )
+      yield* Effect.sleep(50)
+      yield* us.set("k", "v")
     }).pipe(quiet))
 
   it.live("a client that has given up for good is built anew", () =>
