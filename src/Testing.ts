@@ -1,6 +1,6 @@
 /**
- * What programs and stores are tested with: a store that goes wrong when it is told to, the laws that every store keeps,
- * and a fleet of real caches in thousands of orders.
+ * What programs and stores are tested with: a store that goes wrong when it is told to, the laws that every store
+ * keeps, and a fleet of real caches in thousands of orders.
  *
  * @since 0.1.0
  */

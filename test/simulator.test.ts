@@ -9,7 +9,7 @@ import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
 import { counted, join, now, settle, start } from "./Origin.ts"
 
-const count = Number(process.env["SIMULATIONS"] ?? 600)
+const count = Number(process.env["SIMULATIONS"] ?? 500)
 
 const seeds = (from: number, share: number) => Array.from({ length: Math.ceil(count * share) }, (_, i) => from + i)
 
