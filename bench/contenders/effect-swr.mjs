@@ -18,6 +18,7 @@ const optionsOf = (options) => ({
   maxAge: options.fresh + (options.stale ?? 0),
   ...options.error && { staleIfError: options.error },
   ...options.schema && { schema: options.schema },
+  ...options.lookupMany && { lookupMany: options.lookupMany },
   capacity: options.capacity
 })
 
@@ -163,7 +164,8 @@ export const overRedis = {
     // A machine with other work is late now and then, and a load without the store would be something else.
     const caches = Swr.layerStore({ refreshes: 1_000_000, storeDeadline: "1 second" })
     const over = Layer.provideMerge(Layer.provide(caches, store), Logger.layer([]))
-    const { cache, close } = await openLayer({ ...options, schema: Price }, over)
+    const lookupMany = (keys) => Effect.sync(() => new Map(keys.map((key) => [key, options.load(key)])))
+    const { cache, close } = await openLayer({ ...options, lookupMany, schema: Price }, over)
     return { read: (key) => cache.get(key), readMany: (keys) => cache.getMany(keys), close }
   }
 }
