@@ -1,8 +1,6 @@
 /** Ours, from the build, at each edge. */
-import { NodeRedis } from "@effect/platform-node"
 import { Effect, Exit, Layer, Logger, ManagedRuntime, Schema, Scope, Stream } from "effect"
 import { Swr } from "../../dist/index.js"
-import * as StoreRedis from "../../dist/StoreRedis.js"
 import * as SwrPromise from "../../dist/SwrPromise.js"
 import { redis } from "../redis.mjs"
 
@@ -159,6 +157,9 @@ export const overRedis = {
   only: ["stored", "unstored", "hit over a store"],
   open: async (options) => {
     const { url } = await redis()
+    // Only here: what needs no Redis runs without all of it.
+    const { NodeRedis } = await import("@effect/platform-node")
+    const StoreRedis = await import("../../dist/StoreRedis.js")
     const client = NodeRedis.layer({ url, disableOfflineQueue: true })
     const store = StoreRedis.layer({ client, prefix: `swr-${++opened}`, required: true })
     // A machine with other work is late now and then, and a load without the store would be something else.
