@@ -56,22 +56,25 @@ export const loopOf = ({ edge, value = "" }) => new Function("Effect", bodies[ed
  * @property {number} [count] how many; found out when not said
  * @property {() => unknown} [before] before each round, not timed
  * @property {() => unknown} [after] after each round, not timed
- * @property {boolean} [wall] timed by the clock on the wall alone: somebody else works for it
+ * @property {() => Promise<number>} [helper] milliseconds of CPU that a server has used for it so far
  */
 
 /**
  * Runs once, and tells how many nanoseconds an operation took: by the clock on the wall, or by the time this process
- * had a CPU where that is less, so that a moment in which others had it is not counted against whoever was running.
+ * (and the server that helps it) had a CPU where that is less, so that a moment in which others had it is not counted
+ * against whoever was running.
  */
 const once = async (entry, count) => {
   await entry.before?.()
+  const helped = await entry.helper?.() ?? 0
   const used = process.cpuUsage()
   const begun = performance.now()
   await entry.run(count)
   const took = performance.now() - begun
   const { system, user } = process.cpuUsage(used)
+  const help = (await entry.helper?.() ?? 0) - helped
   await entry.after?.()
-  return (entry.wall ? took : Math.min(took, (system + user) / 1e3)) * 1e6 / count
+  return Math.min(took, (system + user) / 1e3 + help) * 1e6 / count
 }
 
 /** Finds how many operations fill a slice, which also warms up. */

@@ -66,3 +66,11 @@ export const spent = (before, after, operations) => {
     commands: each.map(([name, count]) => `${Number(count.toFixed(3))} ${name.toUpperCase()}`).join(" + ")
   }
 }
+
+/** How much CPU it has used so far, in milliseconds. */
+export const cpu = async () => {
+  const { port } = await redis()
+  const info = await ask(port, "INFO cpu")
+  const seconds = (name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1])
+  return (seconds("used_cpu_sys") + seconds("used_cpu_user")) * 1e3
+}

@@ -90,9 +90,14 @@ export class Fleet {
   readonly store: Service
   readonly options: Options
   private readonly now: () => number
+  /** Tokens are random per process and numbered in it: a draw per key would cost more than the rest of an `open`. */
+  private readonly random: string
+  private tokens = 0
 
   constructor(store: Service, host: Flight.Host, options: Options) {
     this.options = options
+    const part = () => Math.floor(host.random() * 2 ** 48).toString(36)
+    this.random = `${part()}${part()}-`
     this.now = host.now
     let wasResting = false
     // Not floored, as the layer's clock is: a store answers within a millisecond.
@@ -119,6 +124,10 @@ export class Fleet {
         else host.publish({ _tag: "StoreFailed", ...about, reason: failure.reason, error: failure.cause })
       }
     })
+  }
+
+  token(): string {
+    return this.random + (++this.tokens).toString(36)
   }
 
   /** One cache of it. */
@@ -386,7 +395,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     // What `revalidate` waits for began after its call: nothing that is there will do.
     const isForced = approach.isForced || flight.cause === "revalidate"
-    const token = this.token()
+    const token = this.fleet.token()
     // From now on the right may be ours.
     flight.token = token
     const asked: Store.Open = {
@@ -696,11 +705,6 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         ? store.lease(asker, { key, token, to: "cool", millis: failed.retryIn })
         : store.lease(asker, { key, token, to: "release", millis: 0 })
     ))
-  }
-
-  private token(): string {
-    const part = () => Math.floor(this.host.random() * 2 ** 48).toString(36)
-    return part() + part()
   }
 
   // ----- last words

@@ -88,7 +88,8 @@ export const storedKey = (namespace: string, name: Name): string => {
   const plain = String(name)
   if (plain.startsWith(HASHED)) return plain.slice(HASHED.length)
   const text = written(namespace) + (plain.startsWith(NUL) ? plain.slice(NUL.length) : written(name))
-  return utf8.encode(text).length > 200 ? sha256Hex(text) : text
+  // A unit of a string is at most three bytes.
+  return text.length * 3 > 200 && utf8.encode(text).length > 200 ? sha256Hex(text) : text
 }
 
 /**

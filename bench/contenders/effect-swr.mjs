@@ -1,8 +1,6 @@
 /** Ours, from the build, at each edge. */
-import { NodeRedis } from "@effect/platform-node"
 import { Effect, Exit, Layer, Logger, ManagedRuntime, Schema, Scope, Stream } from "effect"
 import { Swr } from "../../dist/index.js"
-import * as StoreRedis from "../../dist/StoreRedis.js"
 import * as SwrPromise from "../../dist/SwrPromise.js"
 import { redis } from "../redis.mjs"
 
@@ -18,6 +16,7 @@ const optionsOf = (options) => ({
   maxAge: options.fresh + (options.stale ?? 0),
   ...options.error && { staleIfError: options.error },
   ...options.schema && { schema: options.schema },
+  ...options.lookupMany && { lookupMany: options.lookupMany },
   capacity: options.capacity
 })
 
@@ -158,12 +157,16 @@ export const overRedis = {
   only: ["stored", "unstored", "hit over a store"],
   open: async (options) => {
     const { url } = await redis()
+    // Only here: what needs no Redis runs without all of it.
+    const { NodeRedis } = await import("@effect/platform-node")
+    const StoreRedis = await import("../../dist/StoreRedis.js")
     const client = NodeRedis.layer({ url, disableOfflineQueue: true })
     const store = StoreRedis.layer({ client, prefix: `swr-${++opened}`, required: true })
     // A machine with other work is late now and then, and a load without the store would be something else.
     const caches = Swr.layerStore({ refreshes: 1_000_000, storeDeadline: "1 second" })
     const over = Layer.provideMerge(Layer.provide(caches, store), Logger.layer([]))
-    const { cache, close } = await openLayer({ ...options, schema: Price }, over)
+    const lookupMany = (keys) => Effect.sync(() => new Map(keys.map((key) => [key, options.load(key)])))
+    const { cache, close } = await openLayer({ ...options, lookupMany, schema: Price }, over)
     return { read: (key) => cache.get(key), readMany: (keys) => cache.getMany(keys), close }
   }
 }
