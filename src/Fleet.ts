@@ -336,11 +336,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       this.aloft.add(flight)
     }
     const approaches = flights.map((flight) => ({ flight, approach: new Approach() }))
-    const first = Effect.forEach(
-      approaches,
-      ({ approach, flight }) => this.open(flight, approach),
-      { concurrency: "unbounded" }
-    )
+    const first = all(approaches.map(({ approach, flight }) => this.open(flight, approach)))
     const goes = (flights: ReadonlyArray<Flight.Flight<A, E>>): Effect.Effect<void> =>
       Effect.suspend(() => {
         for (const flight of flights) if (!flight.landed) this.namespace.loads(flight)
@@ -354,13 +350,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         Effect.flatMap(this.turn(flight, approach), (turn) => turn ? goes([flight]) : Effect.void)
       )
       const ways = ready.length === 0 ? waits : [goes(ready), ...waits]
-      return ways.length === 1 ? ways[0] ?? Effect.void : Effect.all(ways, { concurrency: "unbounded", discard: true })
+      return all(ways)
     })
     const end = Effect.suspend(() => {
       flights.forEach((flight) => this.aloft.delete(flight))
-      return Effect.forEach(flights, (flight) => this.free(flight), { concurrency: "unbounded", discard: true })
+      return all(flights.filter(({ token }) => token !== undefined).map((flight) => this.free(flight)))
     })
-    return Effect.ensuring(run, end)
+    return Effect.asVoid(Effect.ensuring(run, end))
   }
 
   /** Waits for its turn to load, while another process loads. Whether the turn came. */
@@ -818,6 +814,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return { mode: change.mode, keys: change.names.map((name) => this.keyOf(name)), news }
     }
   }
+}
+
+/** Side by side; one alone needs no fiber of its own. */
+const all = <B, E>(effects: ReadonlyArray<Effect.Effect<B, E>>): Effect.Effect<ReadonlyArray<B>, E> => {
+  const [first, ...others] = effects
+  if (first === undefined) return Effect.succeed([])
+  return others.length === 0 ? Effect.map(first, (one) => [one]) : Effect.all(effects, { concurrency: "unbounded" })
 }
 
 /** What is announced of a last word. */

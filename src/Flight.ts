@@ -78,6 +78,8 @@ export interface Crew {
   /** How many have not landed. */
   aloft: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** Ends at the limit of its loads. */
+  timer: Fiber.Fiber<unknown, unknown> | undefined
   /** The flights that its lookup waits for just now, and how many times over. */
   waitsFor: Map<Flight, number> | undefined
   /** The crew whose lookup waits for this one, and what this one loads: names of keys, of a namespace. */
@@ -130,7 +132,6 @@ export class Flight<A = unknown, E = unknown> {
   /** Readers that may be answered before it lands. */
   private onlookers: Set<(news: News) => void> | undefined = undefined
   crew: Crew
-  timer: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** Renews the lease. */
   renewal: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
@@ -149,7 +150,8 @@ export class Flight<A = unknown, E = unknown> {
     cause: Event.LoadCause,
     alone = false
   ) {
-    this.crew = { aloft: 1, fiber: undefined, waitsFor: undefined, parent: undefined, namespace, names: [name] }
+    const parent = undefined
+    this.crew = { aloft: 1, fiber: undefined, timer: undefined, waitsFor: undefined, parent, namespace, names: [name] }
     this.name = name
     this.job = job
     this.cause = cause

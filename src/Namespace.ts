@@ -205,7 +205,7 @@ export class Namespace<A = unknown, E = unknown> {
       const flown = this.tier.fly([flight], () => this.finish(flight, load))
       this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
     }
-    this.limit(flight, flight.job.spec.hardTimeout)
+    this.limit([flight], flight.job.spec.hardTimeout)
   }
 
   /** The entry that is known when a lookup begins. */
@@ -238,6 +238,7 @@ export class Namespace<A = unknown, E = unknown> {
       ...first.crew,
       aloft: flights.length,
       waitsFor: undefined,
+      timer: undefined,
       names: flights.map(({ name }) => name)
     }
     const now = this.host.now()
@@ -258,7 +259,7 @@ export class Namespace<A = unknown, E = unknown> {
       )
     const flown = this.tier === undefined ? load(flights) : this.tier.fly(flights, load)
     this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
-    for (const flight of flights) this.limit(flight, flight.job.spec.hardTimeout)
+    this.limit(flights, first.job.spec.hardTimeout)
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
@@ -359,14 +360,17 @@ export class Namespace<A = unknown, E = unknown> {
     })
   }
 
-  /** Abandons the load at its limit, whatever it is doing. */
-  limit(flight: Flight.Flight<A, E>, limit: number): void {
-    if (flight.landed) return
-    flight.timer = this.sleep(limit, () => {
-      if (flight.landed) return
-      const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
-      // The types say LoadTimeout where the options name the limit.
-      this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
+  /** Abandons the loads of a crew at their limit, whatever they are doing: they began together. */
+  private limit(flights: ReadonlyArray<Flight.Flight<A, E>>, limit: number): void {
+    const crew = flights[0]?.crew
+    if (crew === undefined || crew.aloft === 0) return
+    crew.timer = this.sleep(limit, () => {
+      for (const flight of flights) {
+        if (flight.landed) continue
+        const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
+        // The types say LoadTimeout where the options name the limit.
+        this.land(flight, flight.job.spec.named ? Exit.fail(timeout as E) : Exit.die(timeout), true)
+      }
     })
   }
 
@@ -454,9 +458,10 @@ export class Namespace<A = unknown, E = unknown> {
     this.flying--
     if (flight.forgotten || flight.alone) this.strays.delete(flight)
     if (flight.cause === "refresh") this.host.refreshing--
-    flight.timer?.interruptUnsafe()
+    if (--flight.crew.aloft > 0) return
+    flight.crew.timer?.interruptUnsafe()
     // Told to stop, with the last one of its crew; nobody waits until it has.
-    if (--flight.crew.aloft === 0 && interrupt) flight.crew.fiber?.interruptUnsafe()
+    if (interrupt) flight.crew.fiber?.interruptUnsafe()
   }
 
   /** What is to become of a loaded value. */
