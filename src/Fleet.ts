@@ -354,7 +354,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     })
     const end = Effect.suspend(() => {
       flights.forEach((flight) => this.aloft.delete(flight))
-      return all(flights.filter(({ token }) => token !== undefined).map((flight) => this.free(flight)))
+      const held = flights.filter(({ token, unheard }) => token !== undefined || unheard !== undefined)
+      return all(held.map((flight) => this.free(flight)))
     })
     return Effect.asVoid(Effect.ensuring(run, end))
   }

@@ -1001,10 +1001,10 @@ class Run {
       const [first] = this.able()
       if (first !== undefined) this.happen(first)
       else {
-        const times = Array.from(this.happenings).flatMap(({ at }) => at ?? [])
+        // What waits for a time that is over belongs to a process that is.
+        const times = Array.from(this.happenings).flatMap(({ at }) => at !== undefined && at > this.time ? at : [])
         if (times.length === 0) return
-        this.time = Math.max(this.time, Math.min(...times))
-        if (!Array.from(this.happenings).some((happening) => happening.can())) return
+        this.time = Math.min(...times)
       }
       this.check()
     }
