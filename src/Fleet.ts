@@ -39,6 +39,9 @@ const DROPS = 2
 /** After how long a broken line of announcements is taken up again: at first, then doubling, and at most. */
 const LINE = { from: 50, most: 500 }
 
+/** For how many turns a reply that is ahead of the announcements waits for them: they come by another connection. */
+const TURNS = 8
+
 /** How many keys of a debt are told at once. */
 const PAYMENT = 500
 
@@ -241,7 +244,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     this.asking = told === undefined ? [] : [told]
     this.run(
-      this.send((store, asker) => store.ask(asker)),
+      this.asked((store, asker) => store.ask(asker)),
       (exit) => {
         const told = this.asking ?? []
         this.asking = undefined
@@ -278,6 +281,17 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return { reply, question }
       })
     })
+  }
+
+  /** A question. What is only on its way would be taken for lost: loads would be forgotten for nothing. */
+  private asked<B>(
+    call: (store: Service, asker: Store.Asker) => Effect.Effect<Store.Reply<B>, Store.StoreError>
+  ): Effect.Effect<Reply<B>, Store.StoreError> {
+    const caughtUp = (clock: Store.Clock | undefined, turns: number): Effect.Effect<void> =>
+      clock === undefined || turns === 0 || !this.trust.isAhead(clock)
+        ? Effect.void
+        : Effect.andThen(Effect.yieldNow, Effect.suspend(() => caughtUp(clock, turns - 1)))
+    return Effect.tap(this.send(call), ({ reply }) => caughtUp(reply.clock, TURNS))
   }
 
   /** Behind everybody's back; a closing layer waits for it. */
@@ -336,7 +350,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       this.aloft.add(flight)
     }
     const approaches = flights.map((flight) => ({ flight, approach: new Approach() }))
-    const first = all(approaches.map(({ approach, flight }) => this.open(flight, approach)))
+    // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
+    const first = Effect.suspend(() => all(approaches.map(({ approach, flight }) => this.open(flight, approach))))
     const goes = (flights: ReadonlyArray<Flight.Flight<A, E>>): Effect.Effect<void> =>
       Effect.suspend(() => {
         for (const flight of flights) if (!flight.landed) this.namespace.loads(flight)
@@ -354,8 +369,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     })
     const end = Effect.suspend(() => {
       flights.forEach((flight) => this.aloft.delete(flight))
-      const held = flights.filter(({ token, unheard }) => token !== undefined || unheard !== undefined)
-      return all(held.map((flight) => this.free(flight)))
+      return all(flights.flatMap((flight) => this.free(flight) ?? []))
     })
     return Effect.asVoid(Effect.ensuring(run, end))
   }
@@ -508,7 +522,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     else flight.token = undefined
     const isOvertaken = this.isOvertaken(name, opening, entry)
     if (isOvertaken || trust.owes(name)) {
-      if (given) this.run(this.free(flight), () => {})
+      const freed = given ? this.free(flight) : undefined
+      if (freed !== undefined) this.run(freed, () => {})
       return isOvertaken && ++approach.drops <= DROPS ? "wait" : alone()
     }
     flight.clock = reading
@@ -569,7 +584,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
           const asked = this.opening
           this.opening = []
           return Effect.map(
-            Effect.exit(this.send((store, asker) => store.open(asker, asked.map(({ key }) => key)))),
+            Effect.exit(this.asked((store, asker) => store.open(asker, asked.map(({ key }) => key)))),
             (exit) => {
               if (Exit.isFailure(exit)) return asked.forEach(({ heard }) => heard(undefined))
               const { question, reply: { clock, value } } = exit.value
@@ -685,11 +700,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     })
   }
 
-  /** Gives the lease back, or leaves it to cool for as long as the key backs off. */
-  private free(flight: Flight.Flight<A, E>): Effect.Effect<void> {
+  /** Gives the lease back, or leaves it to cool for as long as the key backs off; where there is one. */
+  private free(flight: Flight.Flight<A, E>): Effect.Effect<void> | undefined {
     const { failed, token = flight.unheard } = flight
     flight.renewal?.interruptUnsafe()
-    if (token === undefined) return Effect.void
+    if (token === undefined) return undefined
     const isHeard = flight.token !== undefined
     flight.token = undefined
     flight.unheard = undefined

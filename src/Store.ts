@@ -327,8 +327,8 @@ export const guard = (
     // What it can't do is no failure, nor is a caller that went away.
     if (error?.reason === "unsupported" || (error === undefined && Cause.hasInterrupts(exit.cause))) return
     const failure = error ?? new StoreError({ reason: "away", cache: space, cause: Cause.squash(exit.cause) })
-    // A store that takes no writes answers all the same.
-    if (failure.reason === "full") return options.told(space, failure, rests)
+    // A store that takes no writes, or got a command too late, answers all the same.
+    if (failure.reason === "full" || failure.reason === "late") return options.told(space, failure, rests)
     failures++
     // Of many that fail side by side one sends it to rest, and of those that rest only the probe makes it longer.
     if (probes || failures === PATIENCE.failures) {

@@ -102,6 +102,11 @@ export class Trust {
     return clock.epoch === this.epoch ? this.base + clock.counter : undefined
   }
 
+  /** Whether there are last words that it counts and that were not heard. */
+  isAhead(clock: Store.Clock): boolean {
+    return (this.reading(clock) ?? -1) > this.heard
+  }
+
   /** The clock that a reading stands for, to tell the store. */
   clockOf(reading: number): Store.Clock | undefined {
     return this.epoch === undefined ? undefined : { epoch: this.epoch, counter: Math.max(0, reading - this.base) }

@@ -2,7 +2,7 @@
  * Two tiers and several processes, on the test clock: each process is a layer of its own over one simulated store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Option, Ref, Schema, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Ref, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Swr from "../src/Swr.ts"
 import * as Testing from "../src/Testing.ts"
@@ -322,5 +322,50 @@ describe("what else a store is for", () => {
       yield* a.cache.get("other")
       yield* settle
       assert.strictEqual(yield* b.cache.get("k"), 3, "the old value is gone from the store")
+    }).pipe(Effect.scoped))
+
+  it.effect("an announcement that a reply overtakes on its way is not taken for lost", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore({ scheduled: true })
+      const deliver = (kind: Testing.Message["kind"], process: string) =>
+        Effect.flatMap(store.pending, (pending) =>
+          Effect.forEach(
+            pending.filter((one) => one.kind === kind && one.process === process),
+            store.deliver
+          ))
+      /** All that is under way arrives. */
+      const calm = Effect.repeat(
+        Effect.andThen(settle, Effect.flatMap(store.pending, (pending) => Effect.forEach(pending, store.deliver))),
+        { times: 5 }
+      )
+      const origin = yield* counting
+      const a = yield* processOf(store, "a", origin.lookup)
+      const b = yield* processOf(store, "b", origin.lookup)
+      const gaps: Array<string> = []
+      yield* Swr.Cache.use(({ events }) =>
+        Stream.runForEach(events, ({ _tag }) => Effect.sync(() => _tag === "Gap" && gaps.push(_tag)))
+      ).pipe(Effect.provideContext(b.context), Effect.forkScoped)
+      for (const { cache } of [a, b]) {
+        const read = yield* Effect.forkChild(cache.get("k"))
+        yield* calm
+        assert.strictEqual(yield* Fiber.join(read), 1)
+      }
+      yield* TestClock.adjust("2 seconds")
+      const write = yield* Effect.forkChild(a.cache.set("k", 100))
+      yield* settle
+      yield* deliver("request", "a")
+      yield* settle
+      yield* deliver("reply", "a")
+      yield* Fiber.join(write)
+      const read = yield* Effect.forkChild(b.cache.get("k"))
+      yield* settle
+      yield* deliver("request", "b")
+      yield* settle
+      // Both are there now; the reply is looked at first.
+      yield* deliver("reply", "b")
+      yield* deliver("announcement", "b")
+      yield* calm
+      assert.strictEqual(yield* Fiber.join(read), 100)
+      assert.deepStrictEqual(gaps, [])
     }).pipe(Effect.scoped))
 })
