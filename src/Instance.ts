@@ -178,12 +178,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
    * the load brought, or with what stands in for it. Answers what to do when the reader is interrupted.
    */
   private follow<B>(
-    reader: Waiting<A, E, B>,
+    waiting: Waiting<A, E, B>,
     flight: Flight.Flight<A, E>,
     isStarter: boolean,
     resume: Resume<B, E>
   ): Effect.Effect<void> | void {
-    const { fiber, name, policy } = reader
+    const { fiber, name, policy } = waiting
+    let reader = waiting
+    // A patience of 0 is over in this very step.
+    let timer: Fiber.Fiber<unknown, unknown> | undefined
     const { host, memory, namespace } = this
     const joinedAt = memory.clock
     // A lookup that answers at once has landed by now.
@@ -207,23 +210,30 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     // The store may have what this reader waits for, or be away, before the load has ended.
     const unlook = namespace.tier && flight.look((news) => {
       const seen = this.glance(news === "away" ? { ...reader, asked: news } : { ...reader, source: "store" })
-      if (!Exit.isExit(seen)) return
+      if (Exit.isExit(seen)) return leave(seen)
+      if (news === "away" || seen === ASK || seen.state.entry === undefined) return
+      // What the store has may stand in for the load.
+      reader = { ...reader, source: "store", found: seen.status }
+      if (isImpatient) give()
+    })
+    const leave = (exit: Effect.Effect<B, E>) => {
       unlook?.()
       timer?.interruptUnsafe()
       wait.leave(true)
-      resume(seen)
-    })
-    const timer = policy.softTimeout === undefined || this.standIn(reader, host.now()) === undefined
-      ? undefined
-      : namespace.sleep(policy.softTimeout, () => {
-        const old = this.standIn(reader, host.now())
-        if (old === undefined) return
-        unlook?.()
-        wait.leave(true)
-        resume(
-          old === ASK ? this.standingIn(reader, "timeout", this.attend(reader)) : this.stands(reader, old, "timeout")
-        )
-      })
+      resume(exit)
+    }
+    let isImpatient = false
+    const give = () => {
+      isImpatient = true
+      const old = this.standIn(reader, host.now())
+      if (old === ASK) leave(this.standingIn(reader, "timeout", this.attend(reader)))
+      else if (old !== undefined) leave(this.stands(reader, old, "timeout"))
+    }
+    const { softTimeout } = policy
+    // Over a store there may be something to give by then.
+    if (softTimeout !== undefined && (namespace.tier !== undefined || this.standIn(reader, host.now()) !== undefined)) {
+      timer = namespace.sleep(softTimeout, give)
+    }
     return Effect.sync(() => {
       unlook?.()
       timer?.interruptUnsafe()

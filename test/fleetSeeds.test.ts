@@ -6,7 +6,7 @@
  * On the test clock: each process is a layer of its own over one simulated store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
 import { type Event, Policy, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
@@ -348,6 +348,494 @@ describe("express-route-cache: weaknesses", () => {
       yield* settle
       assert.isNull(yield* now((yield* nothing("b")).get("k")))
       assert.strictEqual(loads, 1)
+    }).pipe(Effect.scoped))
+})
+
+describe("nestjs-redisx", () => {
+  it.effect("RX-01: what a store keeps it keeps for the life of the entry, and no longer", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet({ ...ten, staleIfError: "1 minute" })
+      yield* stock(origin, a, "69999 millis")
+      assert.strictEqual((yield* store.size).entries, 1)
+      const reader = yield* start(b.cache.get("k"))
+      yield* origin.call(1).fail()
+      assert.strictEqual(yield* join(reader), "old")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* store.size).entries, 0)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-02 differs: fresh until ten seconds, stale until twenty, and not a millisecond longer", () =>
+    Effect.gen(function*() {
+      const { a, origin, process } = yield* fleet()
+      yield* stock(origin, a, "9999 millis")
+      assert.deepStrictEqual(yield* read(yield* process("fresh")), ["old", "fresh", "store", undefined])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* read(yield* process("stale")), ["old", "stale", "store", "revalidating"])
+      yield* origin.call(1).fail()
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual((yield* read(yield* process("still stale")))[1], "stale")
+      yield* TestClock.adjust("1 millis")
+      const late = yield* process("late")
+      const reader = yield* start(late.cache.get("k"))
+      yield* passed("5 seconds")
+      yield* origin.call(-1).succeed("new")
+      yield* passed("5 seconds")
+      assert.strictEqual(yield* join(reader), "new")
+    }).pipe(Effect.scoped, Effect.provide(logs().layer)))
+
+  it.effect("RX-03: a stale value is given at once, and one refresh is behind it", () =>
+    Effect.gen(function*() {
+      const { a, origin } = yield* fleet()
+      yield* stock(origin, a, "15 seconds")
+      const reads = yield* Effect.all(Array.from({ length: 20 }, () => get(a)))
+      assert.deepStrictEqual(new Set(reads), new Set(["old"]))
+      assert.lengthOf(origin.calls, 2)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-04: a refresh is put in the store and in memory; a failed one leaves what is there", () =>
+    Effect.gen(function*() {
+      const { a, origin, process } = yield* Effect.provide(fleet({ ...ten, backoff: second }), logs().layer)
+      yield* stock(origin, a, "15 seconds")
+      yield* get(a)
+      yield* settle
+      yield* origin.call(1).fail()
+      yield* settle
+      assert.strictEqual(yield* get(a), "old")
+      assert.strictEqual(yield* get(yield* process("c")), "old")
+      yield* passed("1 second")
+      yield* get(a)
+      yield* settle
+      yield* origin.call(2).succeed("new")
+      yield* settle
+      assert.deepStrictEqual(yield* read(a), ["new", "fresh", "memory", undefined])
+      assert.deepStrictEqual(yield* read(yield* process("d")), ["new", "fresh", "store", undefined])
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-05: a miss is loaded under the lease, and kept before the lease is free", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet()
+      const first = yield* start(a.cache.get("k"))
+      assert.deepStrictEqual(yield* store.size, { entries: 0, leases: 1, tokens: 1 })
+      yield* origin.call(0).succeed("v")
+      assert.strictEqual(yield* join(first), "v")
+      yield* settle
+      assert.deepStrictEqual(yield* store.size, { entries: 1, leases: 0, tokens: 0 })
+      assert.strictEqual(yield* get(b), "v")
+      assert.lengthOf(origin.calls, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-06 differs: windows have no defaults; a reader's own lie over the cache's, either way", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet()
+      yield* stock(origin, a, "5 seconds")
+      assert.strictEqual((yield* read(b, { freshFor: "1 second" }))[1], "stale")
+      yield* passed("10 seconds")
+      assert.strictEqual((yield* read(b, { freshFor: "18 seconds" }))[1], "fresh")
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-07 differs: memory is looked at first, also for what may be stale", () =>
+    Effect.gen(function*() {
+      const { a, origin, store } = yield* fleet()
+      yield* stock(origin, a, 0)
+      const { open } = yield* store.counts("a")
+      for (let i = 0; i < 3; i++) assert.deepStrictEqual(yield* read(a), ["old", "fresh", "memory", undefined])
+      assert.strictEqual((yield* store.counts("a")).open, open)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-08, RX-22: a store that fails is a miss to who reads, and an error to who writes", () =>
+    Effect.gen(function*() {
+      const { a, origin, store } = yield* fleet()
+      yield* store.down("away")
+      const reader = yield* start(a.cache.get("k"))
+      yield* origin.call(0).succeed("v")
+      assert.strictEqual(yield* join(reader), "v")
+      for (const [, , say] of words) {
+        const exit = yield* Effect.exit(now(say(a.cache)))
+        assert.propertyVal(error(exit), "_tag", "StoreError")
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-09 differs, W-RX-7: what was loaded is given, whatever becomes of the write", () =>
+    Effect.gen(function*() {
+      const { a, origin, store } = yield* fleet({ ...ten, staleIfError: "1 hour" })
+      yield* stock(origin, a, "30 seconds")
+      yield* store.fail("full", ["commit"])
+      const reader = yield* start(a.cache.get("k"))
+      yield* origin.call(1).succeed("new")
+      assert.strictEqual(yield* join(reader), "new")
+      yield* settle
+      assert.strictEqual(yield* get(a), "new")
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-10: how many loads are under way can be asked", () =>
+    Effect.gen(function*() {
+      const { a, origin } = yield* fleet()
+      yield* stock(origin, a, "15 seconds")
+      yield* get(a)
+      yield* settle
+      assert.strictEqual((yield* a.cache.stats).flights, 1)
+      yield* origin.call(1).succeed("new")
+      yield* settle
+      assert.strictEqual((yield* a.cache.stats).flights, 0)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-11, RX-13: an old value stands in for a load that fails, in its window, also without a stale one", () =>
+    Effect.gen(function*() {
+      const when = (error: Down | Gone) => error._tag === "Down"
+      const options = { freshFor: 10_000, maxAge: 10_000, staleIfError: { window: 60_000, when } }
+      const { a, origin, process } = yield* Effect.provide(fleet(options), logs().layer)
+      yield* stock(origin, a, "15 seconds")
+      const failing = yield* start((yield* process("failing")).cache.read("k"))
+      yield* origin.call(1).fail()
+      assert.deepStrictEqual(shown(yield* join(failing)), ["old", "expired", "store", "error"])
+      yield* passed("2 minutes")
+      const gone = yield* start(a.cache.get("k"))
+      yield* origin.call(2).fail()
+      assert.instanceOf(error(yield* Effect.exit(join(gone))), Down)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-12 differs: the window counts from when the value goes stale", () =>
+    Effect.gen(function*() {
+      const { a, origin, process } = yield* fleet({ ...ten, staleIfError: "30 seconds" })
+      yield* stock(origin, a, "40 seconds")
+      const reader = yield* start((yield* process("c")).cache.get("k"))
+      yield* origin.call(1).fail()
+      assert.instanceOf(error(yield* Effect.exit(join(reader))), Down)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-13, W-RX-12: `when` is asked about the lookup's own error, and one that throws hides no error", () =>
+    Effect.gen(function*() {
+      const asked: Array<unknown> = []
+      const when = (error: Down | Gone): boolean => {
+        asked.push(error)
+        throw new Error("when")
+      }
+      const { a, origin } = yield* fleet({ ...ten, staleIfError: { window: "1 hour", when } })
+      yield* stock(origin, a, "30 seconds")
+      const reader = yield* start(a.cache.get("k"))
+      yield* origin.call(1).fail(new Gone())
+      const exit = yield* Effect.exit(join(reader))
+      assert.isTrue(Exit.isSuccess(exit) || error(exit) instanceof Gone)
+      assert.isAbove(asked.length, 0)
+      for (const error of asked) assert.instanceOf(error, Gone)
+    }).pipe(Effect.scoped, Effect.provide(logs().layer)))
+
+  it.effect("RX-14: windows that mean nothing are refused before anything is asked", () =>
+    Effect.gen(function*() {
+      for (const staleIfError of [-1, NaN, Infinity]) {
+        const store = yield* Testing.simulatedStore()
+        const exit = yield* Effect.exit(processOf(store, "a", () => Effect.succeed("v"), { ...ten, staleIfError }))
+        assert.propertyVal(defect(exit), "option", "staleIfError")
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-15, RX-16: who waits for the holder asks again, and loads when there is nothing and nobody", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet()
+      const first = yield* start(a.cache.get("k"))
+      const second = yield* start(b.cache.get("k"))
+      yield* passed("500 millis")
+      assert.isAbove((yield* store.counts("b")).open, 3)
+      yield* origin.call(0).fail()
+      assert.instanceOf(error(yield* Effect.exit(join(first))), Down)
+      yield* passed("200 millis")
+      assert.lengthOf(origin.calls, 2)
+      yield* origin.call(1).succeed("v")
+      assert.strictEqual(yield* join(second), "v")
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-17 differs, W-RX-10: a load slower than its lease keeps it, and nobody loads beside it", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet()
+      const readers = [yield* start(a.cache.get("k")), yield* start(b.cache.get("k"))]
+      yield* passed("1 second")
+      for (let i = 0; i < 30; i++) yield* passed("1 second")
+      assert.lengthOf(origin.calls, 1)
+      yield* origin.call(0).succeed("v")
+      yield* passed("200 millis")
+      for (const reader of readers) assert.strictEqual(yield* join(reader), "v")
+      assert.lengthOf(origin.calls, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-21 differs: what its methods do, by other names", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* fleet()
+      const { cache } = a
+      yield* now(cache.set("k", "v", { freshFor: "5 seconds", tags: ["t"] }))
+      yield* now(cache.set("l", "w"))
+      assert.deepStrictEqual(yield* now(b.cache.getMany(["k", "l"])), ["v", "w"])
+      const [answer] = yield* now(cache.readMany(["k"]))
+      assert.isDefined(answer)
+      const { freshFor, servableFor } = Result.getOrThrow(answer)
+      assert.deepStrictEqual([freshFor, servableFor].map(Duration.toSeconds), [5, 20])
+      assert.isTrue(yield* cache.has("k"))
+      yield* now(b.cache.invalidateTag("t"))
+      yield* settle
+      assert.isFalse(yield* cache.has("k"))
+      yield* now(b.cache.invalidateMany(["l"]))
+      yield* settle
+      assert.isFalse(yield* cache.has("l"))
+      yield* now(cache.clear)
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-23 differs, RX-27 differs: every text is a key of its own, and a tag of its own", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* fleet()
+      const texts = [
+        "",
+        " ",
+        "a",
+        "A",
+        "a b",
+        "a\r\nb",
+        "*",
+        "{a}",
+        "a:b",
+        "__proto__",
+        "x".repeat(2000),
+        "\ud800",
+        "ü"
+      ]
+      for (const text of texts) yield* now(a.cache.set(text, `of ${text}`, { tags: [text] }))
+      for (const text of texts) assert.strictEqual(yield* now(b.cache.get(text)), `of ${text}`)
+      yield* now(a.cache.invalidateTag("a"))
+      yield* settle
+      assert.deepStrictEqual([yield* b.cache.has("a"), yield* b.cache.has("A")], [false, true])
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-24 differs: windows of a `set` are judged as all others are", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet()
+      for (const maxAge of [0, -5, NaN]) {
+        const exit = yield* Effect.exit(now(a.cache.set("k", "v", { maxAge })))
+        assert.propertyVal(defect(exit), "option", "maxAge")
+      }
+      yield* now(a.cache.set("k", "v", { maxAge: "999999 seconds", freshFor: "999999 seconds" }))
+      yield* passed("21 seconds")
+      const reader = yield* start(b.cache.get("k"))
+      yield* origin.call(0).succeed("new")
+      assert.strictEqual(yield* join(reader), "new")
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-25, W-RX-11: memory gives nothing past the life that the store's entry has", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet({ freshFor: "10 seconds", maxAge: "10 seconds" })
+      yield* stock(origin, a, "9 seconds")
+      assert.deepStrictEqual(yield* read(b), ["old", "fresh", "store", undefined])
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(yield* get(b), "old")
+      yield* TestClock.adjust("1 millis")
+      const reader = yield* start(b.cache.get("k"))
+      assert.lengthOf(origin.calls, 2)
+      yield* origin.call(1).succeed("new")
+      assert.strictEqual(yield* join(reader), "new")
+    }).pipe(Effect.scoped))
+
+  it.effect("RX-26: a cache without a schema stays in memory, and the store hears nothing of its values", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const origin = numbered()
+      const local = (name: string) =>
+        Effect.gen(function*() {
+          const context = yield* Layer.build(Swr.layerStore().pipe(Layer.provide(store.connect(name))))
+          return yield* Effect.provideContext(Swr.make({ name: "c", lookup: origin.lookup, ...ten }), context)
+        })
+      assert.strictEqual(yield* now((yield* local("a")).get("k")), "k1")
+      assert.strictEqual(yield* now((yield* local("b")).get("k")), "k2")
+      assert.strictEqual((yield* store.size).entries, 0)
+    }).pipe(Effect.scoped, Effect.provide(logs().layer)))
+})
+
+describe("nestjs-redisx: weaknesses", () => {
+  it.effect("W-RX-3: what a refresh brings bears its tags", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet({ ...ten, keep: (value) => ({ tags: [value] }) })
+      yield* stock(origin, a, "15 seconds")
+      yield* get(a)
+      yield* settle
+      yield* origin.call(1).succeed("new")
+      yield* settle
+      assert.strictEqual(yield* get(b), "new")
+      yield* now(b.cache.invalidateTag("new"))
+      yield* settle
+      for (const { cache } of [a, b]) assert.isFalse(yield* cache.has("k"))
+      yield* start(a.cache.get("k"))
+      assert.lengthOf(origin.calls, 3)
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-4: what is kept for failing loads alone is not there for who only looks", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const context = yield* Layer.build(Swr.layerStore().pipe(Layer.provide(store.connect("a"))))
+      const options = { schema: Schema.String }
+      yield* Effect.gen(function*() {
+        yield* Swr.cacheSet("k", "v", { ...options, timeToLive: "10 seconds" })
+        yield* TestClock.adjust("9999 millis")
+        assert.deepStrictEqual(yield* now(Swr.cacheGet("k", options)), Option.some("v"))
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(yield* now(Swr.cacheGet("k", options)), Option.none())
+      }).pipe(Effect.provideContext(context))
+      const { a, b, origin } = yield* fleet({ ...ten, staleIfError: "1 hour" })
+      yield* stock(origin, a, "1 minute")
+      assert.isFalse(yield* a.cache.has("k"))
+      assert.isFalse(yield* b.cache.has("k"))
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-5: what was set goes stale as what was loaded", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* fleet()
+      yield* now(a.cache.set("k", "v"))
+      yield* passed("10 seconds")
+      assert.deepStrictEqual(yield* read(b), ["v", "stale", "store", "revalidating"])
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-6: a load is overtaken by a set, and a refresh by an invalidation, of any process", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, process } = yield* fleet()
+      const loading = yield* start(a.cache.get("k"))
+      yield* now(b.cache.set("k", "set"))
+      yield* settle
+      yield* origin.call(0).succeed("OLD")
+      yield* join(loading)
+      yield* settle
+      for (const each of [a, b, yield* process("c")]) assert.strictEqual(yield* get(each), "set")
+      yield* passed("15 seconds")
+      yield* get(a)
+      yield* settle
+      yield* now(b.cache.invalidate("k"))
+      yield* settle
+      yield* origin.call(1).succeed("OLD-BG")
+      yield* settle
+      for (const { cache } of [a, b]) assert.isFalse(yield* cache.has("k"))
+      yield* start(b.cache.get("k"))
+      assert.lengthOf(origin.calls, 3)
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-8: a refresh that hangs is given up at its limit, and the key is refreshed again", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet({ ...ten, maxAge: "1 hour", backoff: second })
+      yield* stock(origin, a, "15 seconds")
+      yield* get(a)
+      yield* settle
+      for (let i = 0; i < 62; i++) yield* passed("1 second")
+      yield* get(b)
+      yield* settle
+      assert.lengthOf(origin.calls, 3)
+      assert.isTrue(origin.call(1).interrupted)
+    }).pipe(Effect.scoped, Effect.provide(logs().layer)))
+
+  it.effect("W-RX-9: a failing origin is tried once per back-off, by whichever process", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet({ ...ten, maxAge: "1 hour", backoff: second })
+      yield* stock(origin, a, "15 seconds")
+      for (let i = 1; i <= 3; i++) {
+        for (let j = 0; j < 10; j++) {
+          yield* get(a)
+          yield* get(b)
+          yield* settle
+          if (origin.running > 0) yield* origin.call(-1).fail()
+          yield* settle
+        }
+        assert.lengthOf(origin.calls, 1 + i)
+        yield* passed("1 second")
+      }
+    }).pipe(Effect.scoped, Effect.provide(logs().layer)))
+
+  it.effect("W-RX-11: one key or many, the same is read", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet()
+      yield* stock(origin, a, 0)
+      assert.strictEqual(yield* get(b), "old")
+      yield* now(a.cache.set("k", "new"))
+      yield* settle
+      for (const process of [a, b]) {
+        assert.strictEqual(yield* get(process), "new")
+        assert.deepStrictEqual(yield* now(process.cache.getMany(["k"])), ["new"])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-12: what is not to be kept is not kept by a refresh either", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet({ ...ten, keep: (value) => value === "bad" ? "share" : {} })
+      yield* stock(origin, a, "15 seconds")
+      yield* get(a)
+      yield* settle
+      yield* origin.call(1).succeed("bad")
+      yield* settle
+      for (const process of [a, b]) assert.strictEqual(yield* get(process), "old")
+      assert.strictEqual((yield* store.size).entries, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-13: reads, refreshes and joins tell of themselves, also where the store answered", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* fleet()
+      yield* stock(origin, a, "15 seconds")
+      yield* get(b)
+      yield* settle
+      yield* origin.call(1).succeed("new")
+      yield* settle
+      yield* get(a)
+      yield* settle
+      const told = (process: Process) => tags(process.seen, "k").filter((tag) => tag !== "Lease")
+      assert.deepStrictEqual(told(a), ["Miss", "Load", "Commit", "Served"])
+      assert.deepStrictEqual(told(b), ["Miss", "Served", "Load", "Commit"])
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-14: versions of a cache live side by side", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const [first, other] = [numbered(), numbered()]
+      const one = yield* processOf(store, "a", first.lookup, { ...ten, version: "1" })
+      const two = yield* processOf(store, "b", other.lookup, { ...ten, version: "2" })
+      for (let i = 0; i < 3; i++) {
+        assert.strictEqual(yield* get(one), "k1")
+        assert.strictEqual(yield* get(two), "k1")
+        yield* settle
+      }
+      assert.deepStrictEqual([first.calls, other.calls], [1, 1])
+      yield* now(one.cache.invalidate("k"))
+      yield* settle
+      assert.strictEqual(yield* get(two), "k2")
+    }).pipe(Effect.scoped))
+
+  it.effect("W-RX-15: a value that is loaded while its tag is invalidated is not left behind", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet({ ...ten, keep: () => ({ tags: ["t"] }) })
+      const reader = yield* start(a.cache.get("k"))
+      yield* now(b.cache.invalidateTag("t"))
+      yield* settle
+      yield* origin.call(0).succeed("old")
+      yield* join(reader)
+      yield* settle
+      assert.strictEqual((yield* store.size).entries, 0)
+      for (const { cache } of [a, b]) assert.isFalse(yield* cache.has("k"))
+    }).pipe(Effect.scoped))
+})
+
+describe("what the store alone has", () => {
+  it.effect("R10: stands in for a load that is slower than the reader's patience", () =>
+    Effect.gen(function*() {
+      const { a, origin, process } = yield* fleet({ ...ten, staleIfError: "1 hour" })
+      yield* stock(origin, a, "1 minute")
+      const c = yield* process("c")
+      const reader = yield* start(c.cache.read("k", { softTimeout: "1 second" }))
+      yield* passed("1 second")
+      assert.deepStrictEqual(shown(yield* join(reader)), ["old", "expired", "store", "timeout"])
+      yield* origin.call(1).succeed("new")
+      yield* settle
+      assert.strictEqual(yield* get(c), "new")
+    }).pipe(Effect.scoped))
+
+  it.effect("R10: also where the store is slower than that", () =>
+    Effect.gen(function*() {
+      const { a, origin, process, store } = yield* fleet({ ...ten, staleIfError: "1 hour" })
+      yield* stock(origin, a, "1 minute")
+      const c = yield* process("c")
+      yield* store.latency({ reply: "40 millis" })
+      const reader = yield* start(c.cache.read("k", { softTimeout: "20 millis" }))
+      yield* passed("40 millis")
+      yield* store.latency({ reply: 0 })
+      assert.deepStrictEqual(shown(yield* join(reader)), ["old", "expired", "store", "timeout"])
     }).pipe(Effect.scoped))
 })
 
