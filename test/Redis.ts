@@ -28,11 +28,6 @@ export const absent = `${binary} was not found: install it, or name one in REDIS
 /** How a server is started, beside what all have in common: `["maxmemory", "2mb"]`. */
 export type Settings = ReadonlyArray<readonly [name: string, value: string]>
 
-const running = new Set<ChildProcess>()
-process.once("exit", () => {
-  for (const shell of running) shell.kill("SIGKILL")
-})
-
 const freePort = Effect.promise(() =>
   new Promise<number>((resolve, reject) => {
     const server = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
@@ -95,7 +90,6 @@ export class Server {
     // The shell holds our end of a pipe: when this process dies, however it dies, the server does too.
     const watch = "\"$0\" \"$@\" >/dev/null 2>&1 & echo $!; read _; kill -9 $!"
     const shell = spawn("sh", ["-c", watch, binary, ...args], { stdio: ["pipe", "pipe", "ignore"] })
-    running.add(shell)
     this.shell = shell
     return Effect.andThen(
       Effect.callback<void>((resume) => {
@@ -114,10 +108,7 @@ export class Server {
     this.shell = undefined
     if (shell.exitCode !== null) return Effect.void
     return Effect.callback<void>((resume) => {
-      shell.once("exit", () => {
-        running.delete(shell)
-        resume(Effect.void)
-      })
+      shell.once("exit", () => resume(Effect.void))
       shell.stdin?.end()
     })
   })
