@@ -5,8 +5,8 @@
  * What it loads is a number that Redis counts, drawn when the load begins: what is greater was asked for later.
  */
 import { NodeRedis } from "@effect/platform-node"
-import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Schema, Stream } from "effect"
-import { Swr } from "effect-swr"
+import { Context, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Schema, Scope, Stream } from "effect"
+import { type Store, Swr } from "effect-swr"
 import * as StoreRedis from "effect-swr/StoreRedis"
 import { Redis } from "effect/persistence"
 import { createInterface } from "node:readline"
@@ -17,16 +17,16 @@ export interface Setting {
   readonly name: string
   readonly storeDeadline: number
   readonly trustFor: number
-  readonly leaseFor: number
 }
 
 /** What it is told. */
 export type Task =
-  /** From now on this cache is used: how long its values are fresh, and the least and the most that a load takes. */
+  /** From now on this cache is used: of a layer of its own, and the least and the most that a load of it takes. */
   | {
     readonly do: "make"
     readonly cache: string
     readonly freshFor: number
+    readonly leaseFor: number
     readonly takes: readonly [least: number, most: number]
   }
   /** Reads the key over and over, `burst` times without pause, then pauses for up to so long. */
@@ -50,27 +50,22 @@ export interface Report {
 
 /** What it says. */
 export type Said =
-  | { readonly said: "ready" }
+  | { readonly said: "ready"; readonly pid: number }
   | { readonly said: "loading"; readonly value: number }
   | { readonly said: "done"; readonly id: number; readonly values: ReadonlyArray<number>; readonly report?: Report }
 
 const setting: Setting = JSON.parse(process.argv[2] ?? "{}")
-const { leaseFor, name, storeDeadline, trustFor, url } = setting
+const { name, storeDeadline, trustFor, url } = setting
 const say = (said: Said) => process.stdout.write(`${JSON.stringify(said)}\n`)
 
 const client = NodeRedis.layer({ url, disableOfflineQueue: true, socket: { reconnectStrategy: false } })
-const layer = Layer.mergeAll(
-  Swr.layerStore({ storeDeadline, trustFor, leaseFor }).pipe(
-    Layer.provide(StoreRedis.layer({ client, prefix: "fleet", required: true }))
-  ),
-  client
-)
+const layer = Layer.merge(StoreRedis.layer({ client, prefix: "fleet", required: true }), client)
 const runtime = ManagedRuntime.make(Layer.provide(layer, Logger.layer([])))
 
 const program = Effect.gen(function*() {
   const redis = yield* Redis.Redis
-  type Made = Extract<Task, { readonly do: "make" }>
-  const make = ({ cache, freshFor, takes: [least, most] }: Made) => {
+  const scope = yield* Scope.make()
+  const make = ({ cache, freshFor, leaseFor, takes: [least, most] }: Extract<Task, { readonly do: "make" }>) => {
     const lookup = (key: string) =>
       Effect.gen(function*() {
         const value = yield* redis.send<number>("INCR", "drawn")
@@ -79,16 +74,23 @@ const program = Effect.gen(function*() {
         if (most > 0) yield* Effect.sleep(least + Math.random() * (most - least))
         return value
       }).pipe(Effect.orDie)
-    return Swr.make({ name: cache, lookup, schema: Schema.Finite, freshFor, maxAge: Math.max(3_000, freshFor) })
+    return Effect.gen(function*() {
+      const context = yield* Layer.buildWithScope(Swr.layerStore({ storeDeadline, trustFor, leaseFor }), scope)
+      const { events } = Context.get(context, Swr.Cache)
+      yield* Effect.forkDetach(
+        Stream.runForEach(events, ({ _tag }) => Effect.sync(() => away += Number(_tag === "StoreFailed")))
+      )
+      const windows = { freshFor, maxAge: Math.max(3_000, freshFor) }
+      return yield* Effect.provideContext(
+        Swr.make({ name: cache, lookup, schema: Schema.Finite, ...windows }),
+        context
+      )
+    })
   }
-  let cache = yield* make({ do: "make", cache: "none", freshFor: 1, takes: [0, 0] })
+  let away = 0
+  let cache = yield* make({ do: "make", cache: "none", freshFor: 1, leaseFor: 1_000, takes: [0, 0] })
 
   let reads = 0
-  let away = 0
-  const { events } = yield* Swr.Cache
-  yield* Effect.forkDetach(
-    Stream.runForEach(events, ({ _tag }) => Effect.sync(() => away += Number(_tag === "StoreFailed")))
-  )
   let failed: Array<string> = []
   let wrong: Array<string> = []
   /**
@@ -126,7 +128,7 @@ const program = Effect.gen(function*() {
       yield* Effect.sleep(Math.random() * pause)
     })
 
-  const obey = (task: Task): Effect.Effect<ReadonlyArray<number>, unknown, Swr.Cache> => {
+  const obey = (task: Task): Effect.Effect<ReadonlyArray<number>, unknown, Store.Store> => {
     switch (task.do) {
       case "make":
         return Effect.map(make(task), (made) => {
@@ -175,7 +177,7 @@ const program = Effect.gen(function*() {
     })
   })
   lines.on("close", () => void runtime.dispose().then(() => process.exit(0)))
-  say({ said: "ready" })
+  say({ said: "ready", pid: process.pid })
 })
 
 await runtime.runPromise(program)

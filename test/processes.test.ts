@@ -7,6 +7,7 @@ import type * as Redis from "effect/persistence/Redis"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline"
+import { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { absent, installed, raw, server, until } from "./Redis.ts"
 import type { Report, Said, Setting, Task } from "./Worker.ts"
@@ -31,17 +32,16 @@ const SEEN = 500
 const AGREED = 2_000
 
 // Nothing is wrong with the store here, and a busy machine is not to be taken for that.
-const limits = { storeDeadline: 3_000, trustFor: 400, leaseFor: 800 } as const
-
-const running = new Set<ChildProcess>()
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL")
-})
+const limits = { storeDeadline: 3_000, trustFor: 400 } as const
+/** Short, where holders are frozen; else long enough for a busy machine. */
+const LEASE = { short: 800, long: 5_000 }
 
 /** A process, and what it is told and says. */
 class Worker {
   readonly setting: Setting
   private child: ChildProcess | undefined
+  private input: Writable | undefined
+  private pid = 0
   private asked = 0
   private readonly answers = new Map<number, (said: Extract<Said, { readonly said: "done" }>) => void>()
   private ready: () => void = () => {}
@@ -57,19 +57,24 @@ class Worker {
 
   readonly start = Effect.callback<void>((resume) => {
     this.ready = () => resume(Effect.void)
-    const child = spawn(process.execPath, [`${built}/test/Worker.js`, JSON.stringify(this.setting)], {
-      stdio: ["pipe", "pipe", "pipe"]
-    })
-    running.add(child)
+    // The shell holds our end of a pipe: when this process dies, however it dies, the other does too, frozen or not.
+    const watch = "\"$0\" \"$@\" <&3 & read _; kill -9 $!"
+    const program = [process.execPath, `${built}/test/Worker.js`, JSON.stringify(this.setting)]
+    const child = spawn("sh", ["-c", watch, ...program], { stdio: ["pipe", "pipe", "pipe", "pipe"] })
     this.child = child
-    child.stderr.on("data", (chunk) => this.stderr += String(chunk))
-    child.stdin.on("error", () => {})
-    createInterface({ input: child.stdout }).on("line", (line) => this.hear(JSON.parse(line)))
+    child.stderr?.on("data", (chunk) => this.stderr += String(chunk))
+    const [, output, , input] = child.stdio
+    if (!(output instanceof Readable && input instanceof Writable)) throw new Error("pipes were asked for")
+    input.on("error", () => {})
+    this.input = input
+    createInterface({ input: output }).on("line", (line) => this.hear(JSON.parse(line)))
   })
 
   private hear(said: Said): void {
-    if (said.said === "ready") this.ready()
-    else if (said.said === "loading") this.onLoading(said.value)
+    if (said.said === "ready") {
+      this.pid = said.pid
+      this.ready()
+    } else if (said.said === "loading") this.onLoading(said.value)
     else {
       this.answers.get(said.id)?.(said)
       this.answers.delete(said.id)
@@ -80,7 +85,7 @@ class Worker {
     return Effect.callback<Extract<Said, { readonly said: "done" }>>((resume) => {
       const id = ++this.asked
       this.answers.set(id, (said) => resume(Effect.succeed(said)))
-      this.child?.stdin?.write(`${JSON.stringify({ id, task })}\n`)
+      this.input?.write(`${JSON.stringify({ id, task })}\n`)
     })
   }
 
@@ -99,22 +104,19 @@ class Worker {
 
   freeze() {
     this.frozen = true
-    this.child?.kill("SIGSTOP")
+    process.kill(this.pid, "SIGSTOP")
   }
   thaw() {
     this.frozen = false
-    this.child?.kill("SIGCONT")
+    process.kill(this.pid, "SIGCONT")
   }
 
   /** Without a word, whatever it is doing. */
   readonly kill = Effect.callback<void>((resume) => {
     const { child } = this
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => {
-      running.delete(child)
-      resume(Effect.void)
-    })
-    child.kill("SIGKILL")
+    if (child === undefined || child.exitCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+    child.stdin?.end()
   })
 }
 
@@ -131,8 +133,8 @@ const begin = Effect.gen(function*() {
 }).pipe(Scope.provide(scope))
 
 /** A cache of its own for a test, in all processes. */
-const caches = (freshFor: number, takes: readonly [least: number, most: number]) => {
-  const task = { do: "make", cache: `cache${++made}`, freshFor, takes } as const
+const caches = (freshFor: number, leaseFor: number, takes: readonly [least: number, most: number]) => {
+  const task = { do: "make", cache: `cache${++made}`, freshFor, leaseFor, takes } as const
   return Effect.as(all(workers, (worker) => worker.tell(task)), task)
 }
 let made = 0
@@ -182,7 +184,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
   live(
     "I3: eight processes read one hot key: one load per window",
     Effect.gen(function*() {
-      const cache = yield* caches(300, [0, 5])
+      const cache = yield* caches(300, LEASE.long, [0, 5])
       const hammer = { do: "hammer", key: "k", burst: 50, pause: 8 } as const
       const began = Date.now()
       yield* all(workers, (worker) => Effect.delay(worker.tell(hammer), Math.random() * 300))
@@ -202,7 +204,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
   live(
     "I3: a hundred and fifty cold keys, asked for by eight processes at random moments: one load each",
     Effect.gen(function*() {
-      const cache = yield* caches(60_000, [0, 5])
+      const cache = yield* caches(60_000, LEASE.long, [0, 5])
       const keys = Array.from({ length: 150 }, (_, i) => `cold${i}`)
       const values = yield* all(workers, (worker) => worker.tell({ do: "get", keys, within: 12 }))
       const { away } = yield* sound(workers)
@@ -215,7 +217,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
   live(
     "I14: a holder that was frozen puts nothing over what is newer, and frees nobody's lease",
     Effect.gen(function*() {
-      yield* caches(600, [50, 50])
+      yield* caches(600, LEASE.short, [50, 50])
       const [a, b, c] = workers
       if (a === undefined || b === undefined || c === undefined) return assert.fail()
       for (let i = 0; i < 4; i++) {
@@ -231,7 +233,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
         // Within a lease, and what asking again takes.
         const began = performance.now()
         const newer = yield* b.get(key)
-        assert.isBelow(performance.now() - began, limits.leaseFor + 600)
+        assert.isBelow(performance.now() - began, LEASE.short + 600)
         assert.isAbove(newer, froze)
         a.thaw()
         for (let j = 0; j < 20; j++) {
@@ -248,7 +250,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
   live(
     "I4, I15: no load from before overtakes an acknowledged set, and all others see it at once",
     Effect.gen(function*() {
-      yield* caches(40, [0, 20])
+      yield* caches(40, LEASE.long, [0, 20])
       yield* all(workers, (worker) => worker.tell({ do: "hammer", key: "set:k", burst: 5, pause: 4 }))
       for (let i = 0; i < 20; i++) {
         const writer = workers[Math.floor(Math.random() * workers.length)]
@@ -266,7 +268,7 @@ describe.skipIf(!installed)(`processes over Redis${installed ? "" : `: ${absent}
   live(
     "I3, I12, I14: holders are killed and frozen at random: one load per window and fault, and agreement after it",
     Effect.gen(function*() {
-      const cache = yield* caches(300, [0, 60])
+      const cache = yield* caches(300, LEASE.short, [0, 60])
       const hammer = { do: "hammer", key: "k", burst: 20, pause: 10 } as const
       yield* all(workers, (worker) => worker.tell(hammer))
       let faults = 0
