@@ -72,10 +72,14 @@ class Process {
     return Effect.suspend(() => {
       const floor = this.floor(key)
       const began = performance.now()
-      return Effect.map(Effect.exit(this.cache.get(key)), (exit) => {
-        const took = performance.now() - began
-        this.reads++
-        if (took > HANG) this.wrong.push(`${this.name}: a read of ${key} took ${took} ms`)
+      // Also of a read that the end of the test cuts off.
+      const timed = Effect.onExit(this.cache.get(key), () =>
+        Effect.sync(() => {
+          const took = performance.now() - began
+          this.reads++
+          if (took > HANG) this.wrong.push(`${this.name}: a read of ${key} took ${took} ms`)
+        }))
+      return Effect.map(Effect.exit(timed), (exit) => {
         if (Exit.isFailure(exit)) {
           this.wrong.push(`${this.name}: a read of ${key} failed: ${String(exit.cause)}`)
           return 0
@@ -315,6 +319,21 @@ describe.skipIf(!installed)("a fleet over Redis", () => {
           }),
         ["maxmemory", "4mb"],
         ["maxmemory-policy", "allkeys-lru"]
+      ))
+
+    it.live("I4: evicts the clock, and with it the word that all is void", () =>
+      over(({ fleet, redis }) =>
+        Effect.gen(function*() {
+          const { numbers, processes: [p1, p2, p3] } = fleet
+          if (p1 === undefined || p2 === undefined || p3 === undefined) return assert.fail()
+          yield* p1.read("a")
+          yield* until(Effect.map(kept(redis, "a"), ({ text }) => text !== ""), "it is kept")
+          yield* p2.cache.clear
+          assert.notStrictEqual((yield* kept(redis, "a")).text, "")
+          const cleared = numbers.drawn
+          assert.strictEqual(yield* redis.send("DEL", "{test:numbers}"), 1)
+          for (const process of [p3, p2, p1]) assert.isAbove(yield* process.read("a"), cleared)
+        })
       ))
 
     it.live("becomes a replica that takes no writes", () =>
