@@ -46,7 +46,8 @@ const listening = ({ host, limits, port }: Settings) =>
       server.timeout = limits.idle + limits.head
       server.on("connect", (_, socket) => {
         socket.on("error", () => {})
-        socket.end("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        const fields = `Allow: ${Rules.methods}\r\nConnection: close\r\nContent-Length: 0`
+        socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`)
       })
       return server
     },
@@ -93,7 +94,8 @@ const serving = (settings: Settings) =>
       const ruling = Rules.rule({ method, target, version, headers, address: socket.remoteAddress ?? "unknown" }, rules)
       if (ruling._tag === "Refused") {
         const { reason, status } = ruling.refusal
-        return Effect.succeed(HttpServerResponse.setHeader(plain(status, reason), "connection", "close"))
+        const close = { connection: "close", ...status === 405 && { allow: Rules.methods } }
+        return Effect.succeed(HttpServerResponse.setHeaders(plain(status, reason), close))
       }
       const body = ruling.request.hasBody ? request.stream : Stream.empty
       return Effect.match(answer(ruling.request, (wanted) => forward(ruling.request, wanted, body)), {

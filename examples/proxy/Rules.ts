@@ -41,6 +41,9 @@ export type Ruling = { readonly _tag: "Refused"; readonly refusal: Refusal } | {
   readonly request: Forwarded
 }
 
+/** What is told to who asks with another one. All but CONNECT and TRACE are passed on. */
+export const methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY"
+
 /** One field, however many lines it had. */
 export const field = (headers: HttpCache.Request["headers"], name: string): string | undefined => {
   const value = headers[name]
