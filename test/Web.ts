@@ -81,7 +81,9 @@ export interface Got {
 export const get = (url: string, headers: Http.OutgoingHttpHeaders = {}, more: Http.RequestOptions = {}, body = "") =>
   Effect.callback<Got, Error>((resume) => {
     const began = performance.now()
-    const request = Http.request(url, { agent: false, headers, ...more }, (response) => {
+    // Without a length some methods would send their bodies without a frame.
+    const framed = body === "" ? headers : { "content-length": body.length, ...headers }
+    const request = Http.request(url, { agent: false, headers: framed, ...more }, (response) => {
       let text = ""
       response.setEncoding("latin1")
       response.on("data", (chunk: string) => text += chunk)

@@ -21,8 +21,7 @@ const time = (name: string, text: string, usual: number) =>
     Flag.withDefault(usual)
   )
 
-const yes = (name: string, text: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(text), Flag.withDefault(false))
+const yes = (name: string, text: string) => Flag.Boolean(name).pipe(Flag.withDescription(text), Flag.withDefault(false))
 
 const url = (flag: Flag.Flag<string>, schemes: ReadonlyArray<string>) =>
   flag.pipe(
@@ -102,8 +101,10 @@ const proxy = Command.make(
         )
     })
     const started = Layer.effectDiscard(
-      Effect.flatMap(HttpServer.HttpServer, (server) =>
-        Console.log(`${HttpServer.formatAddress(server.address)} -> ${settings.origin}; ctrl-c ends it`))
+      Effect.flatMap(
+        HttpServer.HttpServer,
+        (server) => Console.log(`${HttpServer.formatAddress(server.address)} -> ${settings.origin}; ctrl-c ends it`)
+      )
     )
     yield* Layer.launch(started.pipe(Layer.provide(Proxy.layer(settings)), Layer.provide(swr)))
   })
