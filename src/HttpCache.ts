@@ -19,6 +19,7 @@ import {
   HttpServerResponse
 } from "effect/http"
 import * as HttpExchange from "./HttpExchange.ts"
+import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as Policy from "./Policy.ts"
 import type * as Swr from "./Swr.ts"
@@ -320,6 +321,94 @@ const owned = (
     : Object.create(response, {
       request: { value: request, enumerable: true }
     }) as HttpClientResponse.HttpClientResponse
+
+// ----- anybody's responses
+
+/**
+ * A response with its body: all of it, or as it comes. Fields are kept and given as they are; of one that came in
+ * several lines that can't be joined, such as `Set-Cookie`, all lines in an array.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Message extends Response {
+  readonly body: Uint8Array | Stream.Stream<Uint8Array, unknown>
+}
+
+/**
+ * A cache of what anything answers to anything: for a proxy, or for a server or client that is not Effect's.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Exchange extends Table {
+  /**
+   * Answers from the cache, or asks. `forward` is told what to ask for: once for all who ask meanwhile, conditional on
+   * what is kept, and without what is one reader's; or `undefined`, which is this reader's request as it came. The URL
+   * is absolute, or `Host` is among the fields.
+   */
+  readonly answer: <E>(
+    request: Request,
+    forward: (wanted: Request | undefined) => Effect.Effect<Message, E>
+  ) => Effect.Effect<Message, E>
+}
+
+const message: HttpExchange.Medium<Message> = {
+  head: (response) => response,
+  body: (response) => response.body,
+  kind: () => "unreachable",
+  release: () => Effect.void,
+  make: (_, head, body) => ({ ...head, body }),
+  tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
+}
+
+/**
+ * Builds a cache that stands between who asks and who answers, whoever they are.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Swr } from "effect-swr"
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * const origin = Effect.sync((): HttpCache.Message => ({
+ *   status: 200,
+ *   headers: { "cache-control": "max-age=60" },
+ *   body: new TextEncoder().encode("hello")
+ * }))
+ *
+ * const program = Effect.gen(function*() {
+ *   const { answer } = yield* HttpCache.exchange()
+ *   const request = { method: "GET", url: "http://example.com/", headers: {} }
+ *   yield* answer(request, () => origin)
+ *   const response = yield* answer(request, () => origin)
+ *   return response.headers["cache-status"]
+ * })
+ *
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // http; hit; ttl=59
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const exchange = (options: Options = {}): Effect.Effect<Exchange, never, Swr.Cache> =>
+  HttpExchange.make(message, decode(options))
+
+/**
+ * The fields without those that are said to the next one and no further (RFC 9110, 7.6.1): `Connection`, what it names,
+ * `Keep-Alive`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade`, `Proxy-*`.
+ *
+ * @example
+ * ```ts
+ * import * as HttpCache from "effect-swr/HttpCache"
+ *
+ * console.log(HttpCache.endToEnd({ connection: "close, x-hop", "x-hop": "1", "x-end": "2" })) // { 'x-end': '2' }
+ * ```
+ *
+ * @since 0.1.0
+ * @category fields
+ */
+export const endToEnd = (headers: Response["headers"]): Response["headers"] => HttpHeaders.endToEnd(headers)
 
 // ----- a server's responses
 

@@ -35,7 +35,7 @@ const house: Record<string, string> = {
   HttpAnswer: "HttpHeaders, type HttpPolicy",
   HttpRecord: "",
   HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Swr",
-  HttpCache: "HttpExchange, HttpPolicy, Policy, type Swr",
+  HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",

@@ -1,0 +1,684 @@
+/**
+ * The reverse proxy of the examples, over real sockets: what must hold under concurrency, which attacks it refuses, and
+ * what it does with an origin that is slow, sick or dead.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import { Swr } from "effect-swr"
+import { HttpServer } from "effect/http"
+import * as Http from "node:http"
+import * as Proxy from "../examples/proxy/Proxy.ts"
+import { get, type Got, type Handler, many, origin, rawOrigin, say, send, statuses } from "./Web.ts"
+
+/** How long a slow origin takes, in milliseconds. */
+const SLOW = 300
+
+/** A proxy in front of an origin; answers its URL. */
+const front = (origin: string, settings: Partial<Proxy.Settings> = {}) =>
+  Effect.map(
+    Layer.build(
+      Proxy.layer({ ...Proxy.defaults, cache: {}, port: 0, origin, ...settings }).pipe(Layer.provide(Swr.layer()))
+    ),
+    (context) => HttpServer.formatAddress(Effect.runSync(Effect.provide(HttpServer.HttpServer, context)).address)
+  )
+
+/** Answers `v1`, `v2`, ... with these fields, after a while. */
+const kept = (control: string, headers: Http.OutgoingHttpHeaders = {}, after = 0): Handler => (_, response, n) => {
+  setTimeout(() => response.writeHead(200, { "cache-control": control, ...headers }).end(`v${n}`), after)
+}
+
+const host = (page: string) => `Host: ${new URL(page).host}`
+
+const distinct = (answers: ReadonlyArray<Got>) => new Set(answers.map(({ text }) => text)).size
+const slowest = (answers: ReadonlyArray<Got>) => Math.max(...answers.map(({ took }) => took))
+const brief = ({ found, status, text }: Got) => [status, found, text]
+
+const live = (name: string, test: () => Effect.Effect<void, unknown, Scope.Scope>) =>
+  it.live(name, () => Effect.scoped(test()), 20_000)
+
+describe("concurrency", { concurrent: false }, () => {
+  live(
+    "RFC 5861 3: 50 stale hits, one refresh; the next request on a connection does not wait for it",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=1, stale-while-revalidate=60", {}, 600))
+        const page = `${yield* front(url)}/a`
+        yield* get(page)
+        yield* Effect.sleep(1100)
+        const all = yield* many(50, page)
+        assert.isTrue(all.every(({ found, text }) => found === "STALE" && text === "v1"))
+        const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+        for (let i = 0; i < 3; i++) assert.deepStrictEqual(brief(yield* get(page, {}, { agent })), [200, "STALE", "v1"])
+        agent.destroy()
+        assert.strictEqual(log.asked, 2, "all of that while the refresh is on its way")
+        yield* Effect.sleep(800)
+        assert.strictEqual((yield* get(page)).text, "v2")
+      })
+  )
+
+  live("50 cold hits: one request", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60", {}, SLOW))
+      const all = yield* many(50, `${yield* front(url)}/a`)
+      assert.deepStrictEqual([distinct(all), log.asked], [1, 1])
+    }))
+
+  for (const control of ["private", "no-store"]) {
+    live(`20 answers that are ${control}: 20 distinct ones, no queue`, () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept(control, {}, SLOW))
+        const all = yield* many(20, `${yield* front(url)}/a`)
+        assert.deepStrictEqual([distinct(all), log.asked], [20, 20])
+        // The first of an unknown URI tells that it is not to be shared; the others go together then.
+        assert.isBelow(slowest(all), 6 * SLOW)
+      }))
+  }
+
+  live(
+    "RFC 5861 4: an origin that fails in the window: old answers for all, refreshes held off; past it the error",
+    () =>
+      Effect.gen(function*() {
+        const well = kept("max-age=1, stale-while-revalidate=2, stale-if-error=3")
+        let sick = false
+        const { log, url } = yield* origin((request, response, n) =>
+          sick ? response.writeHead(503).end("sick") : well(request, response, n)
+        )
+        const page = `${yield* front(url)}/a`
+        yield* get(page)
+        yield* Effect.sleep(1100)
+        sick = true
+        for (let i = 0; i < 5; i++) {
+          const all = yield* many(10, page)
+          assert.isTrue(all.every(({ found, text }) => found === "STALE" && text === "v1"))
+          yield* Effect.sleep(50)
+        }
+        assert.isAtMost(log.asked, 3)
+        yield* Effect.sleep(3000)
+        assert.deepStrictEqual(brief(yield* get(page)), [503, "MISS", "sick"])
+        sick = false
+        assert.deepInclude(yield* get(page), { status: 200, found: "MISS" })
+      })
+  )
+
+  live("50 misses on a failing origin: one request, its answer shared", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((_, response, n) =>
+        void setTimeout(() => response.writeHead(503).end(`v${n}`), SLOW)
+      )
+      const all = yield* many(50, `${yield* front(url)}/a`)
+      assert.isTrue(all.every(({ status, text }) => status === 503 && text === "v1"))
+      assert.strictEqual(log.asked, 1)
+    }))
+
+  live(
+    "a reader that hangs up: what is kept goes on, and who follows is answered; an uncached transfer ends",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin((request, response, n) => {
+          if (request.url === "/endless") return void response.write("first")
+          kept("max-age=60", {}, SLOW)(request, response, n)
+        })
+        const page = yield* front(url)
+        const leader = yield* Effect.forkChild(get(`${page}/a`))
+        yield* Effect.sleep(50)
+        const follower = yield* Effect.forkChild(get(`${page}/a`))
+        yield* Effect.sleep(50)
+        leader.interruptUnsafe()
+        while (follower.pollUnsafe() === undefined) yield* Effect.sleep(10)
+        assert.deepStrictEqual(brief(yield* get(`${page}/a`)), [200, "HIT", "v1"])
+        assert.deepStrictEqual([log.asked, log.left], [1, 0])
+        const reader = yield* Effect.forkChild(get(`${page}/endless`))
+        yield* Effect.sleep(200)
+        reader.interruptUnsafe()
+        yield* Effect.sleep(200)
+        assert.strictEqual(log.left, 1)
+      })
+  )
+})
+
+describe("the rules, through the proxy", () => {
+  live(
+    "RFC 9111 4.2.4: where asking first is mandatory and nobody is there, 504; else as stale-on-drop says",
+    () =>
+      Effect.gen(function*() {
+        const control: Record<string, string> = {
+          "/must": "max-age=1, must-revalidate, stale-if-error=60",
+          "/proxy": "max-age=1, proxy-revalidate, stale-if-error=60",
+          "/shared": "s-maxage=1, stale-while-revalidate=60, stale-if-error=60",
+          "/no-cache": "max-age=1, no-cache, stale-if-error=60",
+          "/if-error": "max-age=1, stale-if-error=60",
+          "/plain": "max-age=1"
+        }
+        const { server, url } = yield* origin((request, response, n) =>
+          kept(control[request.url ?? ""] ?? "no-store", { etag: "\"a\"" })(request, response, n)
+        )
+        const [page, lenient] = [yield* front(url), yield* front(url, { cache: { staleOnDisconnect: "1 minute" } })]
+        const paths = Object.keys(control)
+        for (const path of paths) yield* Effect.all([get(page + path), get(lenient + path)])
+        yield* Effect.sleep(1100)
+        server.close()
+        server.closeAllConnections()
+        const seen = (page: string) =>
+          Effect.forEach(paths, (path) => Effect.map(get(page + path), ({ status }) => status))
+        assert.deepStrictEqual(yield* seen(page), [504, 504, 504, 504, 200, 502])
+        assert.deepStrictEqual(yield* seen(lenient), [504, 504, 504, 504, 200, 200])
+        assert.strictEqual((yield* get(`${page}/unknown`)).status, 502)
+      })
+  )
+
+  live(
+    "RFC 5861 4: stale-if-error covers 500, 502, 503, 504 and a late answer, and no 404",
+    () =>
+      Effect.gen(function*() {
+        let status = 200
+        const { url } = yield* origin((_, response, n) => {
+          if (status === 0) return
+          const control = status === 200 ? "max-age=1, stale-if-error=60" : "no-store"
+          response.writeHead(status, { "cache-control": control }).end(`v${n}`)
+        })
+        const page = yield* front(url, { limits: { ...Proxy.defaults.limits, head: 200 } })
+        const failures = [500, 502, 503, 504, 0, 404]
+        yield* Effect.forEach(failures, (failure) => get(`${page}/${failure}`))
+        yield* Effect.sleep(1100)
+        const seen: Array<unknown> = []
+        for (status of failures) seen.push((yield* get(`${page}/${status}`)).found)
+        assert.deepStrictEqual(seen, ["STALE", "STALE", "STALE", "STALE", "STALE", "MISS"])
+      })
+  )
+
+  live(
+    "RFC 9110 14, 9.3.2, 13: ranges, HEAD and conditions are answered from what is kept",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin((_, response) => {
+          response.writeHead(200, { "cache-control": "max-age=60", etag: "\"e\"", "content-type": "text/plain" })
+          response.end("0123456789")
+        })
+        const page = `${yield* front(url)}/a`
+        yield* get(page)
+        const part = yield* get(page, { range: "bytes=2-4" })
+        assert.deepStrictEqual([...brief(part), part.headers["content-range"]], [206, "HIT", "234", "bytes 2-4/10"])
+        assert.strictEqual((yield* get(page, { range: "bytes=99-" })).status, 416)
+        assert.strictEqual((yield* get(page, { range: "bytes=2-4", "if-range": "\"other\"" })).text, "0123456789")
+        const head = yield* send("HEAD", page)
+        assert.deepStrictEqual([...brief(head), head.headers["content-length"]], [200, "HIT", "", "10"])
+        const same = yield* get(page, { "if-none-match": "W/\"e\"" })
+        assert.deepStrictEqual([...brief(same), same.headers["etag"]], [304, "HIT", "", "\"e\""])
+        assert.strictEqual(same.headers["content-length"], undefined)
+        assert.strictEqual(log.asked, 1)
+      })
+  )
+
+  live(
+    "RFC 9110 14.2: a range, and a condition, of what is not kept go to the origin, and what comes is not kept",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin((request, response) => {
+          const { range } = request.headers
+          response.writeHead(range === undefined ? 304 : 206, {
+            "cache-control": "max-age=60",
+            etag: "\"e\"",
+            ...range !== undefined && { "content-range": "bytes 0-1/10", "content-length": "2" }
+          })
+          response.end(range === undefined ? undefined : "01")
+        })
+        const page = `${yield* front(url)}/a`
+        const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+        for (let i = 0; i < 2; i++) {
+          assert.deepStrictEqual(brief(yield* get(page, { range: "bytes=0-1" }, { agent })), [206, "MISS", "01"])
+          assert.deepStrictEqual(brief(yield* get(page, { "if-none-match": "\"e\"" }, { agent })), [304, "MISS", ""])
+        }
+        agent.destroy()
+        assert.strictEqual(log.asked, 4)
+      })
+  )
+
+  live("RFC 9111 4.1: what varies is kept apart, by the fields that Vary names", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((request, response) => {
+        response.writeHead(200, { "cache-control": "max-age=60", vary: "Accept-Language" })
+        response.end(`${request.headers["accept-language"]}`)
+      })
+      const page = `${yield* front(url)}/a`
+      for (const language of ["de", "fr", "de", "fr"]) {
+        assert.strictEqual((yield* get(page, { "accept-language": language })).text, language)
+      }
+      assert.strictEqual(log.asked, 2)
+    }))
+
+  live(
+    "RFC 9111 4.4: an unsafe method that went well outdates its URI, and where Location points; one that failed not",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* origin((request, response, n) => {
+          if (request.method === "GET") return kept("max-age=60")(request, response, n)
+          const location = `http://${request.headers.host}/other`
+          response.writeHead(request.url === "/bad" ? 500 : 201, { location }).end()
+        })
+        const page = yield* front(url)
+        const found = (path: string) => Effect.map(get(page + path), ({ found }) => found)
+        for (const path of ["/a", "/other", "/bad", "/third"]) yield* found(path)
+        yield* send("POST", `${page}/bad`, "x")
+        assert.deepStrictEqual(yield* Effect.forEach(["/a", "/other", "/bad"], found), ["HIT", "HIT", "HIT"])
+        yield* send("POST", `${page}/a`, "x")
+        assert.deepStrictEqual(yield* Effect.forEach(["/a", "/other", "/third"], found), ["MISS", "MISS", "HIT"])
+      })
+  )
+
+  live(
+    "RFC 9111 5.1, RFC 9211: Age, Cache-Status and X-Cache say where an answer came from",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* origin((request, response, n) => {
+          const control = request.url === "/a" ? "max-age=60" : "private"
+          kept(control, { age: "7", "cache-status": "inner; hit" })(request, response, n)
+        })
+        const page = yield* front(url)
+        yield* get(`${page}/a`)
+        const hit = yield* get(`${page}/a`)
+        assert.deepStrictEqual([hit.headers["age"], hit.found], ["7", "HIT"])
+        assert.match(String(hit.headers["cache-status"]), /^inner; hit, proxy; hit; ttl=5\d$/)
+        const live = yield* get(`${page}/b`)
+        assert.deepStrictEqual(
+          [live.found, live.headers["cache-status"]],
+          ["MISS", "inner; hit, proxy; fwd=uri-miss; fwd-status=200"]
+        )
+      })
+  )
+
+  live(
+    "RFC 9111 7.3: cookies go through untouched and are shared by nobody, unless options say so",
+    () =>
+      Effect.gen(function*() {
+        const lines = ["a=1; Path=/x; Priority=High", "a=2; Path=/y", "b=%20\"q\"; Secure"]
+        const { log, url } = yield* origin(kept("max-age=60", { "set-cookie": lines }))
+        const page = yield* front(url)
+        for (let i = 0; i < 2; i++) {
+          const { found, headers } = yield* get(page)
+          assert.deepStrictEqual([found, headers["set-cookie"]], ["MISS", lines])
+        }
+        for (let i = 0; i < 2; i++) assert.strictEqual((yield* get(page, { cookie: "u=ann" })).found, "MISS")
+        assert.deepStrictEqual(log.requests.map(({ headers }) => headers.cookie), [
+          undefined,
+          undefined,
+          "u=ann",
+          "u=ann"
+        ])
+        const lenient = yield* front(url, { cache: { setCookie: true, ignoreCookies: true } })
+        yield* get(lenient)
+        const { found, headers } = yield* get(lenient, { cookie: "u=ann" })
+        assert.deepStrictEqual([found, headers["set-cookie"]], ["HIT", lines])
+      })
+  )
+})
+
+describe("fields on the way", () => {
+  live("RFC 9110 7.6.1: what is of one connection goes no further, in either direction", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((_, response) => {
+        response.writeHead(200, {
+          connection: "x-hop, keep-alive",
+          "x-hop": "1",
+          "proxy-authenticate": "Basic",
+          "keep-alive": "timeout=99",
+          "alt-svc": "h3=\":443\"",
+          "x-end": "1"
+        })
+        response.end("a")
+      })
+      const page = yield* front(url)
+      const { headers } = yield* get(page, {
+        connection: "x-mine, close",
+        "x-mine": "1",
+        te: "trailers",
+        "proxy-authorization": "Basic eA==",
+        "keep-alive": "timeout=9",
+        upgrade: "h2c",
+        "x-end": "2"
+      })
+      const dropped = ["x-hop", "proxy-authenticate", "alt-svc"].filter((name) => name in headers)
+      assert.deepStrictEqual([dropped, headers["x-end"], headers["connection"]], [[], "1", "close"])
+      const [asked] = log.requests
+      const passed = ["x-mine", "te", "proxy-authorization", "keep-alive", "upgrade"]
+      assert.deepStrictEqual(passed.filter((name) => name in (asked?.headers ?? {})), [])
+      assert.deepStrictEqual([asked?.headers["x-end"], asked?.headers.connection], ["2", "keep-alive"])
+    }))
+
+  live(
+    "RFC 9110 7.6.3, RFC 7239: Via and Forwarded say what is known, whatever a reader claims",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("no-store", { via: "1.0 inner" }))
+        const page = yield* front(url)
+        const claims = {
+          "x-forwarded-for": "6.6.6.6",
+          "x-forwarded-host": "evil",
+          "x-forwarded-proto": "https",
+          forwarded: "for=evil",
+          "x-real-ip": "6.6.6.6",
+          "x-original-url": "/evil",
+          "x-rewrite-url": "/evil",
+          "x-http-method-override": "DELETE",
+          via: "1.1 outer"
+        }
+        const { headers } = yield* send("POST", page, "x", claims)
+        const { host, port } = new URL(page)
+        assert.strictEqual(headers["via"], `1.0 inner, 1.1 effect-swr:${port}`)
+        const [asked] = log.requests
+        assert.deepInclude(asked?.headers, {
+          host: new URL(url).host,
+          via: `1.1 outer, 1.1 effect-swr:${port}`,
+          "x-forwarded-for": "127.0.0.1",
+          "x-forwarded-host": host,
+          "x-forwarded-proto": "http",
+          forwarded: `for="127.0.0.1";host="${host}";proto=http`
+        })
+        const evil = Object.values(asked?.headers ?? {}).filter((value) => /evil|6\.6|DELETE/.test(String(value)))
+        assert.deepStrictEqual(evil, [])
+        assert.strictEqual((yield* get(page, { via: headers["via"] })).status, 508, "it has seen that one")
+      })
+  )
+
+  live("where the origin names itself, readers are sent to the proxy", () =>
+    Effect.gen(function*() {
+      const { url } = yield* origin((request, response) => {
+        const location = request.url === "/a" ? `http://${request.headers.host}/b` : "http://elsewhere.test/"
+        response.writeHead(302, { location }).end()
+      })
+      const page = yield* front(url)
+      assert.strictEqual((yield* get(`${page}/a`)).headers.location, `${page}/b`)
+      assert.strictEqual((yield* get(`${page}/c`)).headers.location, "http://elsewhere.test/")
+    }))
+
+  live("RFC 9110 9: all methods and their bodies go through as they came", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((request, response) =>
+        response.writeHead(200, { allow: "X" }).end(`${request.method}`)
+      )
+      const page = `${yield* front(url)}/a?q=%20"'{}|`
+      for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE", "QUERY"]) {
+        assert.strictEqual((yield* send(method, page.replace(/["'{}|]/g, encodeURIComponent), "body")).text, method)
+      }
+      assert.isTrue(log.requests.every(({ body }) => body === "body"))
+      assert.deepStrictEqual(new Set(log.requests.map(({ line }) => line.split(" ")[1])).size, 1)
+    }))
+})
+
+describe("attacks", () => {
+  live("RFC 9112 6: what two servers could frame differently reaches no origin", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("no-store"))
+      const page = yield* front(url)
+      const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+      const post = (fields: string, body: string, version = "1.1") =>
+        `POST /a HTTP/${version}\r\n${host(page)}\r\n${fields}\r\n\r\n${body}`
+      const attacks = [
+        post("Content-Length: 4\r\nTransfer-Encoding: chunked", `0\r\n\r\n${smuggled}`),
+        post("Transfer-Encoding: chunked\r\nContent-Length: 4", `0\r\n\r\n${smuggled}`),
+        post("Content-Length: 1\r\nContent-Length: 2", `x${smuggled}`),
+        post("Content-Length: 1, 2", `x${smuggled}`),
+        post("Content-Length: +1", `x${smuggled}`),
+        post("Content-Length: 0x1", `x${smuggled}`),
+        post("Content-Length : 1", `x${smuggled}`),
+        post("Transfer-Encoding: xchunked", `0\r\n\r\n${smuggled}`),
+        post("Transfer-Encoding: chunked, identity", `0\r\n\r\n${smuggled}`),
+        post("Transfer-Encoding: gzip, chunked", `0\r\n\r\n`),
+        post("Transfer-Encoding : chunked", `0\r\n\r\n${smuggled}`),
+        post("Transfer-Encoding:\r\n chunked", `0\r\n\r\n${smuggled}`),
+        post("Transfer-Encoding: chunked", `0\r\n\r\n`, "1.0"),
+        `GET /a HTTP/1.1\r\n${host(page)}\r\nX: a\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+        `GET /a HTTP/1.1\r\n${host(page)}\r\nX: a\0b\r\n\r\n`
+      ]
+      for (const attack of attacks) {
+        const [first, ...rest] = statuses(yield* say(page, attack))
+        assert.include([400, 501], first, attack)
+        assert.deepStrictEqual(rest, [], attack)
+      }
+      // Those whose head was in order may have begun, and are broken off.
+      const bad = ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "-1\r\n\r\n", "fffffffffffffffff\r\n"]
+      for (const chunk of bad) yield* Effect.ignore(say(page, post("Transfer-Encoding: chunked", chunk + smuggled)))
+      assert.deepStrictEqual(log.requests, [])
+    }))
+
+  live(
+    "RFC 9112 6.3: a body of any method keeps its frame, so that it is no request of its own",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=60"))
+        const page = yield* front(url)
+        const inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        const chunked = `${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`
+        for (const method of ["GET", "DELETE", "OPTIONS"]) {
+          yield* say(page, `${method} /a HTTP/1.1\r\n${host(page)}\r\nTransfer-Encoding: chunked\r\n\r\n${chunked}`)
+          yield* say(page, `${method} /a HTTP/1.1\r\n${host(page)}\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`)
+        }
+        assert.deepStrictEqual(
+          log.requests.map(({ line }) => line.split(" ")[1]),
+          Array.from({ length: 6 }, () => "/a")
+        )
+        assert.isTrue(log.requests.every(({ body }) => body === inner))
+        assert.strictEqual((yield* get(`${page}/a`)).found, "MISS", "a GET with a body gives nobody else an answer")
+      })
+  )
+
+  live("RFC 9112 3.2: one Host, that is served; an absolute target says it alone", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60"))
+      const page = yield* front(url, { hosts: ["Shop.test", "other.test:81"] })
+      const ask = (target: string, ...lines: ReadonlyArray<string>) =>
+        Effect.map(say(page, [`GET ${target} HTTP/1.1`, ...lines, "", ""].join("\r\n")), (text) => statuses(text)[0])
+      assert.strictEqual(yield* ask("/"), 400)
+      assert.strictEqual(yield* ask("/", host(page), "Host: evil.test"), 400)
+      assert.strictEqual(yield* ask("/", host(page), host(page)), 400)
+      assert.include([400, 421], yield* ask("/", "Host: shop.test/x"))
+      for (const evil of ["evil.test", "shop.test:81", "u@shop.test", "shop.test.", ""]) {
+        assert.include([400, 421], yield* ask("/", `Host: ${evil}`), evil)
+        assert.include([400, 421], yield* ask(`http://${evil}/`, host(page)), evil)
+      }
+      assert.strictEqual(yield* ask("https://shop.test/", host(page)), 421)
+      assert.strictEqual(log.asked, 0)
+      for (const good of ["Host: SHOP.test", "Host: shop.test:80", "Host: other.test:81", host(page)]) {
+        assert.strictEqual(yield* ask("/", good), 200)
+      }
+      assert.strictEqual(log.asked, 3, "the first two are one")
+      assert.strictEqual(yield* ask("http://shop.test/", "Host: evil.test"), 200)
+      assert.strictEqual(log.asked, 3, "and that is the same again")
+    }))
+
+  live(
+    "section 2, path confusion: what only one side would take for another path is refused",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=60"))
+        const page = yield* front(url)
+        const paths = [
+          "/../a",
+          "/a/..",
+          "/./a",
+          "/a/%2e%2E/b",
+          "/.%2e/a",
+          "/a%2fb",
+          "/a%5Cb",
+          "/a\\b",
+          "/a#b",
+          "/a?b#c"
+        ]
+        for (const path of [...paths, "/a%00b", "/a\x80", "/a?\x80", "a", "*", "//../a"]) {
+          const text = yield* say(page, `GET ${path} HTTP/1.1\r\n${host(page)}\r\n\r\n`)
+          assert.deepStrictEqual(statuses(text), [400], path)
+        }
+        assert.strictEqual(log.asked, 0)
+        for (const path of ["/a", "/a/", "//a", "/a;b", "/a..b", "/.a", "/a?x=../..", "/A", "/%61"]) {
+          assert.match(yield* say(page, `GET ${path} HTTP/1.1\r\n${host(page)}\r\n\r\n`), /x-cache: MISS/, path)
+        }
+        assert.strictEqual(log.asked, 9, "each is a page of its own")
+      })
+  )
+
+  live(
+    "RFC 9110 7.8, 9.3.6, 9.3.8, 10.1.1: no upgrades, no CONNECT, no TRACE, no strange expectations",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("no-store"))
+        const page = yield* front(url)
+        const ask = (first: string, ...lines: ReadonlyArray<string>) =>
+          say(page, [first, ...lines, "", ""].join("\r\n"))
+        const upgrade = yield* ask("GET / HTTP/1.1", host(page), "Connection: upgrade", "Upgrade: websocket")
+        assert.deepStrictEqual(statuses(upgrade), [501])
+        assert.include(upgrade, "does not upgrade")
+        const connect = yield* ask("CONNECT 127.0.0.1:1 HTTP/1.1", "Host: 127.0.0.1:1")
+        const trace = yield* ask("TRACE / HTTP/1.1", host(page), "Cookie: secret")
+        for (const refused of [connect, trace]) {
+          assert.deepStrictEqual(statuses(refused), [405])
+          assert.match(refused, /\r\nallow: /i)
+          assert.notInclude(refused, "secret")
+        }
+        assert.deepStrictEqual(
+          statuses(yield* ask("POST / HTTP/1.1", host(page), "Expect: tea", "Content-Length: 0")),
+          [
+            417
+          ]
+        )
+        assert.strictEqual(log.asked, 0)
+        const waits = yield* say(
+          page,
+          `POST / HTTP/1.1\r\n${host(page)}\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx`
+        )
+        assert.deepStrictEqual(statuses(waits), [100, 200])
+        assert.strictEqual(log.requests[0]?.headers["expect"], undefined)
+      })
+  )
+
+  live(
+    "section 2, a public proxy: --ignore-reloads answers a flood of no-cache from the cache",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin(kept("max-age=60"))
+        const page = yield* front(url, { cache: { obeyRequests: false } })
+        yield* get(page)
+        for (const control of ["no-cache", "max-age=0", "no-store"]) yield* get(page, { "cache-control": control })
+        assert.strictEqual(log.asked, 1)
+      })
+  )
+})
+
+describe("an origin that is", () => {
+  live("generous: what is too long to keep streams, and no faster than its reader reads", () =>
+    Effect.gen(function*() {
+      const [size, piece] = [50 * 2 ** 20, Buffer.alloc(2 ** 16, "x")]
+      let written = 0
+      const { url } = yield* origin((request, response) => {
+        const length = request.url === "/announced" ? { "content-length": size } : {}
+        response.writeHead(200, { "cache-control": "max-age=60", ...length })
+        const more = () => {
+          while (written < size) {
+            written += piece.length
+            if (!response.write(piece)) return void response.once("drain", more)
+          }
+          response.end()
+        }
+        more()
+      })
+      const page = yield* front(url)
+      for (const path of ["/announced", "/chunked", "/announced"]) {
+        written = 0
+        const response = yield* Effect.callback<Http.IncomingMessage>((resume) => {
+          Http.get(page + path, { agent: false }, (response) => resume(Effect.succeed(response)))
+        })
+        yield* Effect.sleep(400)
+        assert.isBelow(written, 16 * 2 ** 20, "nobody has read anything yet")
+        assert.strictEqual(response.headers["x-cache"], "MISS")
+        let read = 0
+        for (const chunk of yield* Effect.promise(() => response.toArray())) read += Buffer.byteLength(chunk)
+        assert.strictEqual(read, size)
+      }
+    }))
+
+  live("cut short: its answer is not passed off as whole, and not kept", () =>
+    Effect.gen(function*() {
+      const url = yield* rawOrigin((socket) =>
+        void socket.end("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 9\r\n\r\nabc")
+      )
+      const long = yield* rawOrigin((socket) =>
+        void socket.end("HTTP/1.1 200 OK\r\nCache-Control: private\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+      )
+      const [page, streaming] = [yield* front(url), yield* front(long)]
+      for (let i = 0; i < 2; i++) assert.strictEqual((yield* get(page)).status, 502)
+      const text = yield* say(streaming, `GET / HTTP/1.1\r\n${host(streaming)}\r\n\r\n`)
+      assert.deepStrictEqual(statuses(text), [200])
+      assert.notInclude(text, "\r\n0\r\n", "no end where there was none")
+    }))
+
+  live("malformed: 502", () =>
+    Effect.gen(function*() {
+      const answers = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
+        "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+        "nonsense",
+        ""
+      ]
+      for (const answer of answers) {
+        const page = yield* front(yield* rawOrigin((socket) => void socket.end(answer)))
+        assert.strictEqual((yield* get(page)).status, 502, answer)
+      }
+    }))
+
+  live(
+    "repeating fields: two of Expires or ETag count as none, as the cache must see them",
+    () =>
+      Effect.gen(function*() {
+        const later = new Date(Date.now() + 60_000).toUTCString()
+        const fields = `Expires: ${later}\r\nExpires: ${later}\r\nETag: "a"\r\nETag: "b"\r\nContent-Length: 1`
+        const url = yield* rawOrigin((socket) => void socket.end(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\na`))
+        const page = yield* front(url)
+        for (let i = 0; i < 2; i++) assert.strictEqual((yield* get(page)).found, "MISS")
+      })
+  )
+
+  live("slow: 504 when no head, and an end when no more of a body comes", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((request, response) => {
+        if (request.url === "/body") response.writeHead(200, { "content-length": 9 }).write("abc")
+      })
+      const page = yield* front(url, { limits: { connect: 100, head: 300, idle: 600 } })
+      const late = yield* get(`${page}/head`)
+      assert.deepStrictEqual([late.status, late.text], [504, "no answer of the origin within 300 ms\n"])
+      const cut = yield* Effect.flip(get(`${page}/body`))
+      assert.include(cut.message, "aborted")
+      assert.strictEqual(log.left, 2)
+    }))
+
+  live("dead: 502 and why; what is fresh is still answered", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* origin(kept("max-age=60"))
+      const page = yield* front(url)
+      yield* get(`${page}/a`)
+      server.close()
+      server.closeAllConnections()
+      assert.strictEqual((yield* get(`${page}/a`)).found, "HIT")
+      const { headers, status, text } = yield* get(`${page}/b`)
+      assert.deepStrictEqual([status, text], [502, "no answer of the origin: ECONNREFUSED\n"])
+      assert.deepStrictEqual([headers["cache-control"], headers["cache-status"]], ["no-store", undefined])
+    }))
+
+  live("closing kept connections: what may be asked twice is, once", () =>
+    Effect.gen(function*() {
+      let close = false
+      const { log, url } = yield* origin((request, response, n) => {
+        if (close) {
+          close = false
+          return void request.socket.destroy()
+        }
+        kept("no-store")(request, response, n)
+      })
+      const page = yield* front(url)
+      yield* get(page)
+      close = true
+      assert.strictEqual((yield* get(page)).status, 200)
+      close = true
+      assert.strictEqual((yield* send("POST", page, "x")).status, 502)
+      assert.strictEqual(log.asked, 4)
+    }))
+})
