@@ -526,7 +526,7 @@ export const said = ({ headers, status }: Response, route: Route): Readonly<Reco
   const { "cache-control": own, "content-type": type, vary } = headers
   const isGood = status >= 200 && status <= 299
   const control =
-    own === undefined && isGood && route.enabled !== false && !`${type ?? ""}`.startsWith("text/event-stream")
+    own === undefined && isGood && route.enabled !== false && !String(type).startsWith("text/event-stream")
       ? controlOf(route)
       : undefined
   const fields = [...vary === undefined ? [] : [vary].flat(), ...visible(route)].join(", ")
