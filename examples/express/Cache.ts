@@ -153,9 +153,8 @@ const proceed = (
   res: Response,
   reject: (error: unknown) => void
 ): void => {
-  if (layer === undefined) {
-    return reject(new Error("no handler behind the cache's answered; next() led out of the route"))
-  }
+  // Out of the route, which each who waits leaves by himself then.
+  if (layer === undefined) return reject("route")
   const next = (error?: unknown) =>
     error === undefined || error === null ? proceed(rest, req, res, reject) : reject(error)
   // What it throws is a rejection too.
