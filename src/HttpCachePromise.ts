@@ -134,7 +134,7 @@ const medium: HttpExchange.Medium<Reply> = {
  * @example
  * ```ts
  * import * as HttpCachePromise from "effect-swr/HttpCachePromise"
- * import type * as SwrPromise from "effect-swr/SwrPromise"
+ * import * as SwrPromise from "effect-swr/SwrPromise"
  *
  * const responses = HttpCachePromise.make(SwrPromise.make(), { freshFor: "1 minute", maxAge: "6 minutes" })
  *
