@@ -139,16 +139,16 @@ const medium: HttpExchange.Medium<Reply> = {
  * const responses = HttpCachePromise.make(SwrPromise.make(), { freshFor: "1 minute", maxAge: "6 minutes" })
  *
  * let runs = 0
- * const get = async (url: string) => {
+ * const get = async () => {
  *   const reply = await responses.answer({
- *     request: { method: "GET", url, headers: { host: "localhost" } },
+ *     request: { method: "GET", url: "/users", headers: { host: "localhost" } },
  *     run: async () => ({ status: 200, headers: {}, body: new TextEncoder().encode(`run ${++runs}`) }),
  *     pass: async () => ({ status: 404, headers: {} })
  *   })
  *   return [reply?.headers["x-cache"], new TextDecoder().decode(reply?.body as Uint8Array)]
  * }
  *
- * get("/users").then(() => get("/users")).then(console.log) // [ 'HIT', 'run 1' ]
+ * get().then(get).then(console.log) // [ 'HIT', 'run 1' ]
  * ```
  *
  * @since 0.1.0
