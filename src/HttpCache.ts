@@ -387,10 +387,10 @@ const message: HttpExchange.Medium<Message> = {
  *   const request = { method: "GET", url: "http://example.com/", headers: {} }
  *   yield* answer(request, () => origin)
  *   const response = yield* answer(request, () => origin)
- *   return response.headers["cache-status"]
+ *   return response.headers["x-cache"]
  * })
  *
- * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // http; hit; ttl=59
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // HIT
  * ```
  *
  * @since 0.1.0
