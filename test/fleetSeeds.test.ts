@@ -6,14 +6,13 @@
  * On the test clock: each process is a layer of its own over one simulated store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
+import { type Duration, Effect, Exit, Layer, Schema, Scope } from "effect"
 import { type Event, Policy, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import {
   collect,
-  defect,
   Down,
   error,
   Gone,
@@ -26,7 +25,6 @@ import {
   second,
   settle,
   shown,
-  tags,
   words
 } from "./Origin.ts"
 
