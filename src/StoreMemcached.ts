@@ -59,7 +59,7 @@ export interface Options {
  *
  * @example
  * ```ts
- * import { Effect, Layer } from "effect"
+ * import { Effect } from "effect"
  * import { Store } from "effect-swr"
  * import * as StoreMemcached from "effect-swr/StoreMemcached"
  *
