@@ -513,7 +513,7 @@ const say = (link: Link, trouble: Trouble): Effect.Effect<void> => {
   if (trouble.reason !== "denied" || link.told) return Effect.void
   link.told = true
   return Effect.logError(
-    `Redis refuses us (${trouble.cause}): see to the user, the password and its rights`
+    `effect-swr: Redis refuses us (${trouble.cause}): see to the user, the password and its rights`
   )
 }
 
@@ -933,8 +933,8 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       const { cause, reason } = link.trouble
       if (tried === 0 && reason !== "denied") {
         yield* error instanceof Redis.RedisError || error instanceof Cause.TimeoutError
-          ? Effect.logWarning(`Redis is not there (${cause}): tried again until it is`)
-          : Effect.logError(`The client of Redis can't be built (${cause}): tried again until it can`)
+          ? Effect.logWarning(`effect-swr: Redis is not there (${cause}): tried again until it is`)
+          : Effect.logError(`effect-swr: The client of Redis can't be built (${cause}): tried again until it can`)
       }
       const pause = reason === "denied" ? PAUSE.denied : Math.min(PAUSE.most, PAUSE.least * 2 ** tried)
       yield* Effect.sleep(pause * (0.5 + 0.5 * (yield* Random.next)))

@@ -1081,9 +1081,9 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
       yield* Effect.sleep(300)
       assert.strictEqual(yield* reason(us.set("k", "v")), "away")
       const words = log.lines.map((line) =>
-        /NodeRedis client error|Redis is not there \(ECONNREFUSED\)/.exec(line)?.[0]
+        /NodeRedis client error|effect-swr: Redis is not there \(ECONNREFUSED\)/.exec(line)?.[0]
       )
-      assert.deepStrictEqual(words, ["NodeRedis client error", "Redis is not there (ECONNREFUSED)"])
+      assert.deepStrictEqual(words, ["NodeRedis client error", "effect-swr: Redis is not there (ECONNREFUSED)"])
       yield* own.start
       yield* works(us)
     }))
