@@ -13,7 +13,6 @@ import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import {
   collect,
-  defect,
   Down,
   error,
   Gone,
@@ -26,7 +25,6 @@ import {
   second,
   settle,
   shown,
-  tags,
   words
 } from "./Origin.ts"
 
