@@ -13,6 +13,7 @@ import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import {
   collect,
+  defect,
   Down,
   error,
   Gone,
@@ -25,6 +26,7 @@ import {
   second,
   settle,
   shown,
+  tags,
   words
 } from "./Origin.ts"
 
