@@ -248,8 +248,9 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       (exit) => {
         const told = this.asking ?? []
         this.asking = undefined
-        const answered = Exit.isSuccess(exit) && this.learn(exit.value)
-        told.forEach((tell) => tell(answered))
+        // What teaches nothing, being of an epoch that is over, is no sign of an absent store: who asked asks again.
+        if (Exit.isSuccess(exit)) this.learn(exit.value)
+        told.forEach((tell) => tell(Exit.isSuccess(exit)))
       }
     )
   }

@@ -98,7 +98,12 @@ export interface Table {
   readonly stats: Effect.Effect<Swr.Stats>
 }
 
-const decode = (options: Options): HttpExchange.Options => {
+/**
+ * Options as an exchange takes them. Throws `InvalidPolicy`.
+ *
+ * @internal
+ */
+export const decode = (options: Options): HttpExchange.Options => {
   const { ignoreCookies = false, name = "http", setCookie, shared = true, statuses, targets, timeout = "1 minute" } =
     options
   const count = (option: "maxBody" | "maxBytes" | "capacity" | "variants", otherwise: number, least: number) => {
@@ -382,10 +387,10 @@ const message: HttpExchange.Medium<Message> = {
  *   const request = { method: "GET", url: "http://example.com/", headers: {} }
  *   yield* answer(request, () => origin)
  *   const response = yield* answer(request, () => origin)
- *   return response.headers["cache-status"]
+ *   return response.headers["x-cache"]
  * })
  *
- * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // http; hit; ttl=59
+ * Effect.runPromise(Effect.provide(program, Swr.layer())).then(console.log) // HIT
  * ```
  *
  * @since 0.1.0
@@ -546,8 +551,12 @@ const seconds = (option: string, input: Duration.Input): number => {
     : Policy.refuse(option, input, "0 or at least a second")
 }
 
-/** What a route's windows say in `Cache-Control`. */
-const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefined => {
+/**
+ * What a route's windows say in `Cache-Control`. Throws `InvalidPolicy`.
+ *
+ * @internal
+ */
+export const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefined => {
   if (freshFor === undefined) return undefined
   const fresh = seconds("freshFor", freshFor)
   const stale = maxAge === undefined ? 0 : seconds("maxAge", maxAge) - fresh
@@ -560,7 +569,12 @@ const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefine
   ].join(", ")
 }
 
-const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
+/**
+ * The request's fields that a route's handler is given.
+ *
+ * @internal
+ */
+export const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
 
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
@@ -592,22 +606,27 @@ const narrowed = (
   }) as HttpServerRequest.HttpServerRequest
 }
 
-// A response as its route wants it kept. One that never ends can't be.
+/**
+ * What a route adds to the fields of a response. One that never ends can't be kept.
+ *
+ * @internal
+ */
+export const said = ({ headers, status }: Response, route: Route): Readonly<Record<string, string>> => {
+  const { "cache-control": own, "content-type": type, vary } = headers
+  const isGood = status >= 200 && status <= 299
+  const control =
+    own === undefined && isGood && route.enabled !== false && !String(type).startsWith("text/event-stream")
+      ? controlOf(route)
+      : undefined
+  const fields = [...vary === undefined ? [] : [vary].flat(), ...visible(route)].join(", ")
+  return { ...control !== undefined && { "cache-control": control }, ...fields !== "" && { vary: fields } }
+}
+
 const finished = (
   response: HttpServerResponse.HttpServerResponse,
   route: Route
 ): HttpServerResponse.HttpServerResponse => {
-  const { "cache-control": own, "content-type": type, vary: before } = response.headers
-  const isGood = response.status >= 200 && response.status <= 299
-  const control =
-    own === undefined && isGood && route.enabled !== false && type?.startsWith("text/event-stream") !== true
-      ? controlOf(route)
-      : undefined
-  const fields = visible(route).join(", ")
-  const answer = HttpServerResponse.setHeaders(response, {
-    ...control !== undefined && { "cache-control": control },
-    ...fields !== "" && { vary: before === undefined ? fields : `${before}, ${fields}` }
-  })
+  const answer = HttpServerResponse.setHeaders(response, said(response, route))
   if (route.enabled === false) off.add(answer)
   return answer
 }
@@ -678,12 +697,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               wanted === undefined
                 ? Effect.provideContext(app, context)
                 : detached(app, context, box)
-            const labels = () =>
-              [
-                ...parents(HttpPolicy.target(asking, "http")?.[2] ?? "/"),
-                ...box.pattern === undefined ? [] : parents(box.pattern)
-              ].map(labelOf)
-            return Effect.flatMap(answer(asking, forward, labels), (response) => {
+            return Effect.flatMap(answer(asking, forward, () => labels(asking, box.pattern)), (response) => {
               const scope = scopes.get(response)
               return scope === undefined
                 ? Effect.succeed(response)
@@ -695,12 +709,28 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
       return HttpCache.of({
         ...table,
         cached,
-        invalidateRoute: (pattern) => table.invalidateTag(labelOf(parents(pattern).at(-1) ?? "/"))
+        invalidateRoute: (pattern) => table.invalidateTag(labelOf(pattern))
       })
     })
   )
 
-const labelOf = (path: string): string => `route:${path}`
+/**
+ * The tag of all that is below a path or a pattern.
+ *
+ * @internal
+ */
+export const labelOf = (path: string): string => `route:${parents(path).at(-1) ?? "/"}`
+
+/**
+ * By which a response is found: its path and its route's pattern, each with what is above it.
+ *
+ * @internal
+ */
+export const labels = (request: Request, pattern: string | undefined): ReadonlyArray<string> =>
+  [
+    ...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"),
+    ...pattern === undefined ? [] : parents(pattern)
+  ].map(labelOf)
 
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
 const detached = <E, R>(

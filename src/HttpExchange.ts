@@ -74,6 +74,8 @@ class Failed extends Data.TaggedError("Failed")<{
     }
     | undefined
   readonly error: { readonly value: unknown } | undefined
+  /** The same for logs, where the failure of a refresh is seen by nobody else. */
+  readonly cause: unknown
 }> {
   override get message() {
     return this.kind === "unreachable" ? "the origin gave no answer" : `the origin failed with ${this.kind}`
@@ -231,7 +233,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const before = generation
       const began = ++order
       const fail = (failed: Pick<Failed, "kind" | "reply" | "error">) => {
-        const failure = new Failed({ id, kind: failed.kind, reply: failed.reply, error: failed.error })
+        const failure = new Failed({ id, ...failed, cause: failed.error?.value })
         if (known !== undefined) failures.set(known.stored, failure)
         return failure
       }
@@ -545,7 +547,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 if (!HttpPolicy.isVariant(value.stored.variant, request.headers)) return again()
                 if (hasFallen) {
                   const failure = failures.get(value.stored) ??
-                    new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined })
+                    new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined, cause: undefined })
                   return failed(failure, value, now)
                 }
                 if (answer.source === "lookup" && value.began > arrived) {

@@ -28,6 +28,7 @@ import {
   Clock,
   Config,
   Context,
+  Deferred,
   Effect,
   Exit,
   Fiber,
@@ -511,7 +512,9 @@ interface Link {
 const say = (link: Link, trouble: Trouble): Effect.Effect<void> => {
   if (trouble.reason !== "denied" || link.told) return Effect.void
   link.told = true
-  return Effect.logError(`Redis refuses us (${trouble.cause}): see to the user, the password and its rights`)
+  return Effect.logError(
+    `effect-swr: Redis refuses us (${trouble.cause}): see to the user, the password and its rights`
+  )
 }
 
 /** What is known of a space in this process. */
@@ -857,6 +860,8 @@ const CLOSED = /\bclient is closed\b/i
 
 /** How long one try to connect may take, and closing a connection: a client may wait for answers that never come. */
 const PATIENCE = { connect: 5000, close: 200 }
+/** How long a layer waits for its first try: so that what reads at the start, such as a warm-up, finds the store. */
+const GREETING = 500
 /** Between tries, in milliseconds. Half of it is left to chance, so that a fleet does not come at once. */
 const PAUSE = { least: 50, most: 500, denied: 5000 }
 
@@ -886,7 +891,10 @@ const dial = <E, R>(client: Layer.Layer<Redis.Redis, E, R>, scope: Scope.Scope) 
     )
   })
 
-/** Connects behind everybody's back, as often as it takes; the first time before their eyes where it is required. */
+/**
+ * Connects behind everybody's back, as often as it takes. The first try is waited for: to its end where Redis is
+ * required, else until it fails or `GREETING` is over.
+ */
 const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redis, E, R>, required: boolean) {
   const scope = yield* Effect.scope
   const context = yield* Effect.context<R>()
@@ -913,9 +921,11 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       })
     })
   }
+  const greeted = yield* Deferred.make<void>()
   const tries = Effect.gen(function*() {
     for (let tried = 0;; tried++) {
       const dialed = yield* Effect.result(once(tried))
+      yield* Deferred.succeed(greeted, undefined)
       if (Result.isSuccess(dialed)) return
       const error = dialed.failure
       link.trouble = troubleOf(error)
@@ -923,14 +933,18 @@ const connect = Effect.fnUntraced(function*<E, R>(client: Layer.Layer<Redis.Redi
       const { cause, reason } = link.trouble
       if (tried === 0 && reason !== "denied") {
         yield* error instanceof Redis.RedisError || error instanceof Cause.TimeoutError
-          ? Effect.logWarning(`Redis is not there (${cause}): tried again until it is`)
-          : Effect.logError(`The client of Redis can't be built (${cause}): tried again until it can`)
+          ? Effect.logWarning(`effect-swr: Redis is not there (${cause}): tried again until it is`)
+          : Effect.logError(`effect-swr: The client of Redis can't be built (${cause}): tried again until it can`)
       }
       const pause = reason === "denied" ? PAUSE.denied : Math.min(PAUSE.most, PAUSE.least * 2 ** tried)
       yield* Effect.sleep(pause * (0.5 + 0.5 * (yield* Random.next)))
     }
   })
-  yield* required ? once(0) : Effect.forkIn(tries, scope)
+  if (required) yield* once(0)
+  else {
+    yield* Effect.forkIn(tries, scope)
+    yield* Effect.timeoutOption(Deferred.await(greeted), GREETING)
+  }
   return link
 })
 
@@ -991,9 +1005,10 @@ export const make = (
   )
 
 /**
- * A store in Redis. Its client is built in the background, and again until it answers: an absent Redis delays, fails
- * nothing; calls say that the store is `away`. Refused credentials are one Error in the log, without them. Everything
- * is closed with the layer.
+ * A store in Redis. Its client is built in the background, and again until it answers. The layer waits for the first
+ * try, so that what reads at the start finds the store, but half a second at most. An absent Redis fails nothing: calls
+ * say that the store is `away`. Refused credentials are one Error in the log, without them. Everything is closed with
+ * the layer.
  *
  * @example
  * ```ts

@@ -200,6 +200,12 @@ export interface Caches {
   >(options: MakeOptions<K, A, S, P, Known>) => Instance<K, Options.Value<S, A>, Options.Reader<unknown, P>>
   /** Everything that happens in every cache. A slow listener loses the oldest. */
   readonly events: AsyncIterable<Event.Event>
+  /**
+   * What they live on, for other faces of the same.
+   *
+   * @internal
+   */
+  readonly context: Context.Context<Swr.Cache>
 }
 
 /**
@@ -276,7 +282,8 @@ const from = (context: Context.Context<Swr.Cache>): Caches => ({
     const handle = Handle.of(cache)
     return (handle && face(cache, handle, context)) as never
   },
-  events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events)
+  events: Stream.toAsyncIterable(Context.get(context, Swr.Cache).events),
+  context
 })
 
 interface Untyped {

@@ -16,7 +16,6 @@ export interface Setting {
   readonly url: string
   readonly name: string
   readonly storeDeadline: number
-  readonly trustFor: number
 }
 
 /** What it is told. */
@@ -27,6 +26,7 @@ export type Task =
     readonly cache: string
     readonly freshFor: number
     readonly leaseFor: number
+    readonly trustFor: number
     readonly takes: readonly [least: number, most: number]
   }
   /** Reads the key over and over, `burst` times without pause, then pauses for up to so long. */
@@ -55,7 +55,7 @@ export type Said =
   | { readonly said: "done"; readonly id: number; readonly values: ReadonlyArray<number>; readonly report?: Report }
 
 const setting: Setting = JSON.parse(process.argv[2] ?? "{}")
-const { name, storeDeadline, trustFor, url } = setting
+const { name, storeDeadline, url } = setting
 const say = (said: Said) => process.stdout.write(`${JSON.stringify(said)}\n`)
 
 const client = NodeRedis.layer({ url, disableOfflineQueue: true, socket: { reconnectStrategy: false } })
@@ -65,7 +65,9 @@ const runtime = ManagedRuntime.make(Layer.provide(layer, Logger.layer([])))
 const program = Effect.gen(function*() {
   const redis = yield* Redis.Redis
   const scope = yield* Scope.make()
-  const make = ({ cache, freshFor, leaseFor, takes: [least, most] }: Extract<Task, { readonly do: "make" }>) => {
+  const make = (
+    { cache, freshFor, leaseFor, takes: [least, most], trustFor }: Extract<Task, { readonly do: "make" }>
+  ) => {
     const lookup = (key: string) =>
       Effect.gen(function*() {
         const value = yield* redis.send<number>("INCR", "drawn")
@@ -88,7 +90,7 @@ const program = Effect.gen(function*() {
     })
   }
   let away = 0
-  let cache = yield* make({ do: "make", cache: "none", freshFor: 1, leaseFor: 1_000, takes: [0, 0] })
+  let cache = yield* make({ do: "make", cache: "none", freshFor: 1, leaseFor: 1_000, trustFor: 1_000, takes: [0, 0] })
 
   let reads = 0
   let failed: Array<string> = []

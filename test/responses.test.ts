@@ -1,6 +1,6 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Deferred, Effect, Layer, Option, Stream } from "effect"
+import { Data, Deferred, Effect, Layer, Logger, Option, Stream } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import {
@@ -121,6 +121,32 @@ describe("a route says how long its responses are kept", () => {
         Layer.provide(HttpCache.route(swr).layer)
       )
     ))))
+
+  const broken = counter((n) =>
+    n === 1 ? Effect.succeed(HttpServerResponse.text("v1")) : Effect.fail(new Error("the table is gone"))
+  )
+  it.effect("what a handler failed with behind the reader is in the log: nobody else is told", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make((line) => {
+      lines.push(Logger.formatSimple.log(line))
+    })
+    return Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+      yield* settle
+      assert.lengthOf(lines, 1)
+      assert.include(lines[0], "the origin failed with 500")
+      assert.include(lines[0], "the table is gone")
+    }).pipe(
+      Effect.provide(serve(
+        HttpRouter.add("GET", "/a", broken.handler).pipe(
+          Layer.provide(HttpCache.route(swr).layer)
+        )
+      )),
+      Effect.provide(Logger.layer([logger]))
+    )
+  })
 
   class Missing extends Data.TaggedError("Missing") implements HttpServerRespondable.Respondable {
     [HttpServerRespondable.symbol]() {

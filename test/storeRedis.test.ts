@@ -1081,11 +1081,26 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
       yield* Effect.sleep(300)
       assert.strictEqual(yield* reason(us.set("k", "v")), "away")
       const words = log.lines.map((line) =>
-        /NodeRedis client error|Redis is not there \(ECONNREFUSED\)/.exec(line)?.[0]
+        /NodeRedis client error|effect-swr: Redis is not there \(ECONNREFUSED\)/.exec(line)?.[0]
       )
-      assert.deepStrictEqual(words, ["NodeRedis client error", "Redis is not there (ECONNREFUSED)"])
+      assert.deepStrictEqual(words, ["NodeRedis client error", "effect-swr: Redis is not there (ECONNREFUSED)"])
       yield* own.start
       yield* works(us)
+    }))
+
+  it.live("who reads at the start finds a store that is there, and waits half a second for one that says nothing", () =>
+    Effect.gen(function*() {
+      const own = yield* server()
+      yield* viewAt(own.url)
+      for (const _ of [1, 2, 3]) {
+        const us = new View(yield* storeAt(client(own.url), { required: false }))
+        assert.strictEqual(yield* said(us.set("k", "v")), "done")
+      }
+      const began = yield* Clock.currentTimeMillis
+      const mute = new View(yield* storeAt(Layer.effect(Redis.Redis, Effect.never), { required: false }))
+      assert.strictEqual(yield* reason(mute.open("k")), "away")
+      const waited = (yield* Clock.currentTimeMillis) - began
+      assert.isTrue(waited >= 490 && waited < 2000, `${waited} ms`)
     }))
 
   it.live("required: a layer whose Redis is absent, or refuses us, fails", () =>

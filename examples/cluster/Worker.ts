@@ -69,7 +69,7 @@ const server = (argument: Argument) => {
     url: argument.redis,
     disableOfflineQueue: true,
     // The client's own patience grows to 2 seconds: as long would the fleet be apart after a restart.
-    socket: { reconnectStrategy: (retries) => Math.min(25 * 2 ** retries, 200) }
+    socket: { reconnectStrategy: false }
   })
   return HttpRouter.serve(routes(argument), { disableLogger: true, disableListenLog: true }).pipe(
     // A connection ends after so many requests: so those who came later get their share.

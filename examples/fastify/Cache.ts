@@ -1,0 +1,142 @@
+/**
+ * A cache for Fastify, to copy: `onRequest: cache.route(...)` of a route, or as a hook around all of them.
+ *
+ * A handler whose responses are kept runs on a request that the cache injects: nobody's connection, and of the fields
+ * only those that the key covers. So it may take its time, refreshes need no reader, and nothing of one reader can get
+ * into the answer to another.
+ */
+import type * as HttpCache from "effect-swr/HttpCache"
+import * as HttpCachePromise from "effect-swr/HttpCachePromise"
+import * as SwrPromise from "effect-swr/SwrPromise"
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fastify"
+import { randomUUID } from "node:crypto"
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http"
+import { Readable } from "node:stream"
+
+type Route = HttpCachePromise.Route
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
+
+/** Of a request that the cache makes itself: who it was made for, and what routes on its way say. */
+interface Inside {
+  readonly original: FastifyRequest
+  route: Route
+  pattern: string | undefined
+}
+
+// Names a request of the cache's own to the hook it comes back to. Nobody can guess which are under way.
+const MARK = "x-effect-swr-run"
+
+export const createCache = (
+  { caches = SwrPromise.make(), ...options }: HttpCache.Options & Route & { readonly caches?: SwrPromise.Caches } = {}
+) => {
+  const responses = HttpCachePromise.make(caches, options)
+  const runs = new Map<string, Inside>()
+  const inside = new WeakMap<IncomingMessage, Inside>()
+
+  const insideOf = ({ raw }: FastifyRequest): Inside | undefined => {
+    const box = inside.get(raw) ?? runs.get(String(raw.headers[MARK]))
+    if (box === undefined) return undefined
+    delete raw.headers[MARK]
+    inside.set(raw, box)
+    return box
+  }
+
+  const route = (own: Route = {}): Hook => (request, reply, done) => {
+    const box = insideOf(request)
+    const pattern = request.routeOptions.url
+    if (box !== undefined) {
+      // What is said further in holds.
+      const given = own.enabled === false ? Object.keys(box.original.headers) : own.vary ?? []
+      for (const name of given) request.raw.headers[name.toLowerCase()] ??= box.original.headers[name.toLowerCase()]
+      box.route = { ...box.route, ...own }
+      box.pattern = pattern
+      done()
+      return
+    }
+    // Injecting would tidy up such a URL, and run another handler.
+    const { pathname, search } = new URL(request.originalUrl, "http://localhost")
+    if (`${pathname}${search}` !== request.originalUrl) {
+      done()
+      return
+    }
+    const run = async ({ headers, path }: HttpCachePromise.Narrowed): Promise<HttpCachePromise.Ran> => {
+      const id = randomUUID()
+      const box: Inside = { original: request, route: {}, pattern }
+      runs.set(id, box)
+      try {
+        const ran = await request.server.inject({
+          method: "GET",
+          url: path,
+          headers: { ...headers, [MARK]: id },
+          payloadAsStream: true
+        })
+        // Node's type of a Web stream is not the DOM's.
+        const body = Readable.toWeb(ran.stream()) as ReadableStream<Uint8Array>
+        return { status: ran.statusCode, headers: fieldsOf(ran.headers), body, route: box.route, pattern: box.pattern }
+      } finally {
+        runs.delete(id)
+      }
+    }
+    const answered: Promise<void> = responses.answer({
+      request: {
+        method: request.method,
+        url: `${request.protocol}://${request.headers.host ?? ""}${request.originalUrl}`,
+        headers: request.headers
+      },
+      route: own,
+      pattern,
+      run,
+      pass: () =>
+        new Promise((resolve) => {
+          const told = () => resolve({ status: reply.statusCode, headers: fieldsOf(reply.raw.getHeaders()) })
+          reply.header("x-cache", "MISS")
+          reply.raw.once("close", told)
+          if (request.method !== "GET" && request.method !== "HEAD") {
+            beforeEnd(reply, () => {
+              told()
+              return answered
+            })
+          }
+          done()
+        })
+    }).then((found) => found && send(reply, found))
+    answered.catch(done)
+  }
+
+  return {
+    ...responses,
+    route,
+    /** Voids routes when the handler after it has done well, before its reader is told. */
+    invalidates: (...patterns: ReadonlyArray<string>): Hook => (_, reply, done) => {
+      beforeEnd(reply, () =>
+        reply.statusCode >= 200 && reply.statusCode <= 299
+          ? responses.invalidateRoute(...patterns)
+          : Promise.resolve())
+      done()
+    }
+  }
+}
+
+const fieldsOf = (headers: OutgoingHttpHeaders): HttpCache.Response["headers"] =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "number" ? `${value}` : value])
+  )
+
+const send = (reply: FastifyReply, { body, headers, status }: HttpCachePromise.Reply): void => {
+  reply.code(status)
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.header(name, value)
+  // Fastify takes bytes and Web streams, and lets go of a stream whose reader has left.
+  void reply.send(body instanceof Uint8Array && body.length === 0 ? undefined : body)
+}
+
+/** Does something when the handler has answered, before its reader knows. */
+const beforeEnd = ({ raw }: FastifyReply, act: () => Promise<unknown>): void => {
+  const end = raw.end.bind(raw)
+  const later = (...args: Parameters<typeof end>) => {
+    raw.end = end
+    act().catch(() => {}).finally(() => end(...args))
+    return raw
+  }
+  raw.end = later as typeof end
+}

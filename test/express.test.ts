@@ -1,0 +1,224 @@
+/** The cache of `examples/express` with the real framework. */
+import { assert, describe, it } from "@effect/vitest"
+import express, { type NextFunction, type Request, type Response } from "express"
+import type { AddressInfo } from "node:net"
+import { pipeline, Readable } from "node:stream"
+import { createCache } from "../examples/express/Cache.ts"
+import { behaves, gate, type Handler, numbered, type Options, type Site, swr, until, visit } from "./Website.ts"
+
+const answering = (handler: Handler) => async ({ headers, originalUrl, params }: Request, res: Response) => {
+  const { body = "", headers: fields = {}, status = 200 } = await handler({ url: originalUrl, headers, params })
+  for (const [name, value] of Object.entries(fields)) res.setHeader(name, value)
+  res.status(status)
+  if (body instanceof Readable) pipeline(body, res, () => {})
+  else res.end(body)
+}
+
+/** A site whose `app` may be built by hand. */
+const open = (options: Options): Site & { readonly app: express.Express } & ReturnType<typeof createCache> => {
+  const app = express()
+  app.set("env", "test")
+  app.enable("strict routing")
+  app.enable("case sensitive routing")
+  const { caches, ...rest } = options
+  const cache = createCache({ ...rest, ...caches !== undefined && { caches } })
+  let close = () => Promise.resolve()
+  return {
+    ...cache,
+    app,
+    cache,
+    on: (method, path, handler, route) => {
+      const chain = [...route === undefined ? [] : [cache.route(route)], answering(handler)]
+      if (method === "GET") app.get(path, ...chain)
+      else if (method === "POST") app.post(path, ...chain)
+      else app.options(path, ...chain)
+    },
+    voids: (path, handler, ...patterns) => void app.post(path, cache.invalidates(...patterns), answering(handler)),
+    around: (route) => void app.use(cache.route(route)),
+    listen: () =>
+      new Promise((resolve) => {
+        const server = app.listen(0, "127.0.0.1", () => {
+          close = () =>
+            new Promise((resolve) => {
+              server.close(() => resolve())
+              server.closeAllConnections()
+            })
+          // A server that listens on a port has an address that says so.
+          resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+        })
+      }),
+    close: () => close()
+  }
+}
+
+behaves("Express", open)
+
+/** A site built by hand. */
+const built = async (
+  build: (app: express.Express, cache: ReturnType<typeof createCache>) => void,
+  options: Options = {}
+) => {
+  const fetches: Array<ReturnType<typeof createCache>> = []
+  const site = await visit(
+    (options) => {
+      const site = open(options)
+      fetches.push(site)
+      build(site.app, site)
+      return site
+    },
+    options,
+    () => {}
+  )
+  const [cache] = fetches
+  assert.isDefined(cache)
+  return { ...site, ...cache }
+}
+
+describe("Express: what handlers do", () => {
+  it("W-EX-1: json, send, writeHead, a pipe, several handlers, parameters, query, locals", async () => {
+    const { get } = await built((app, cache) => {
+      const router = express.Router({ mergeParams: true })
+      router.get(
+        "/posts/:post",
+        cache.route(swr),
+        (_, res, next) => {
+          res.locals["seen"] = true
+          next()
+        },
+        (req, res) => {
+          const { baseUrl, hostname, params, path, query } = req
+          res.json({ baseUrl, hostname, params, path, query, seen: res.locals["seen"], ip: req.ip === undefined })
+        }
+      )
+      app.use("/users/:user", router)
+      app.get("/head", cache.route(swr), (_, res) => {
+        res.writeHead(201, { "x-one": "1" })
+        res.write("a")
+        res.end("b")
+      })
+      app.get("/pairs", cache.route(swr), (_, res) => {
+        res.writeHead(200, "Fine", ["x-one", "1", "x-two", "2"]).end()
+      })
+      app.get("/pipe", cache.route(swr), (_, res) => Readable.from(["a", "b"]).pipe(res.type("text")))
+      app.get("/later", cache.route(swr), (_, res) => {
+        setImmediate(() => setTimeout(() => res.send("later"), 5))
+      })
+      const mounted = express()
+      mounted.get("/deep", cache.route(swr), (_, res) => void res.send("deep"))
+      app.use("/sub", mounted)
+    })
+    for (const found of ["MISS", "HIT"]) {
+      const answer = await get("/users/1/posts/2?a=b")
+      assert.strictEqual(answer.found, found)
+      assert.deepStrictEqual(JSON.parse(answer.text), {
+        baseUrl: "/users/1",
+        hostname: "127.0.0.1",
+        params: { user: "1", post: "2" },
+        path: "/posts/2",
+        query: { a: "b" },
+        seen: true,
+        ip: true
+      })
+      assert.containsSubset(await get("/head"), { found, status: 201, text: "ab", headers: { "x-one": "1" } })
+      assert.containsSubset(await get("/pairs"), { found, headers: { "x-one": "1", "x-two": "2" } })
+      assert.containsSubset(await get("/pipe"), { found, text: "ab" })
+      assert.containsSubset(await get("/later"), { found, text: "later" })
+      assert.containsSubset(await get("/sub/deep"), { found, text: "deep" })
+    }
+  })
+
+  it("W-EX-4: what a handler throws goes to the error handlers of each who waits", async () => {
+    const hanging = gate()
+    const { count, handler } = numbered({}, async () => {
+      await hanging.opened
+      throw new Error("sick")
+    })
+    const { many, stats } = await built((app, cache) => {
+      app.get("/a", cache.route(swr), answering(handler))
+      app.use((error: Error, _: Request, res: Response, __: NextFunction) => void res.status(500).send(error.message))
+    })
+    const asking = many(20, "/a")
+    await until(() => count.runs === 1 && stats().joined === 19)
+    hanging.open()
+    assert.isTrue((await asking).every(({ status, text }) => status === 500 && text === "sick"))
+    assert.strictEqual(count.runs, 1)
+  })
+
+  it("W-EX-1: a handler that breaks off is a failure, and a reader that leaves a long body ends it", async () => {
+    let left = 0
+    const { get, url } = await built((app, cache) => {
+      app.get("/broken", cache.route(swr), (_, res) => {
+        res.write("a")
+        res.destroy()
+      })
+      app.get("/endless", cache.route(swr), (_, res) => {
+        const timer = setInterval(() => res.write(Buffer.alloc(4096)), 1)
+        res.on("close", () => {
+          left++
+          clearInterval(timer)
+        })
+      })
+    }, { maxBody: 8192 })
+    assert.strictEqual((await get("/broken")).status, 500)
+    const response = await fetch(`${url}/endless`)
+    await response.body?.cancel()
+    await until(() => left === 1)
+  })
+
+  it("EX-10: a handler that leaves its route leaves it for its reader", async () => {
+    const { see } = await built((app, cache) => {
+      app.get("/a", cache.route(swr), (_, __, next) => next())
+      app.get("/b", cache.route(swr), (_, __, next) => next("route"))
+      app.get(["/a", "/b"], ({ headers }, res) => void res.send(headers["x-user"]))
+    })
+    for (const path of ["/a", "/b"]) assert.strictEqual((await see(path, { "x-user": "ada" }))[1], "ada")
+  })
+
+  it("events that a server sends come as they are sent", async () => {
+    const { get } = await built((app, cache) => {
+      app.get("/events", cache.route(swr), (_, res) => {
+        res.type("text/event-stream").flushHeaders()
+        setTimeout(() => res.end("data: 1\n\n"), 5)
+      })
+    })
+    for (let i = 0; i < 2; i++) assert.containsSubset(await get("/events"), { found: "MISS", text: "data: 1\n\n" })
+  })
+})
+
+describe("Express: cache.fetch", () => {
+  it("EX-31, EX-33, EX-34, W-EX-8: one load for 50, null is a value, an old value while it fails", async () => {
+    let runs = 0
+    let isSick = false
+    const load = () =>
+      isSick ? Promise.reject(new Error(`sick ${++runs}`)) : Promise.resolve(++runs === 1 ? null : runs)
+    const { fetch, pass } = await built(() => {})
+    const get = () => fetch("custom", load, { freshFor: "10 seconds", maxAge: "20 seconds" })
+    const all = () => Promise.all(Array.from({ length: 50 }, get)).then((values) => [...new Set(values)])
+    assert.deepStrictEqual(await all(), [null])
+    assert.strictEqual(runs, 1)
+    await pass("10 seconds")
+    assert.deepStrictEqual(await all(), [null])
+    await until(() => runs === 2)
+    assert.deepStrictEqual(await all(), [2])
+    isSick = true
+    await pass("10 seconds")
+    assert.deepStrictEqual(await all(), [2])
+    await pass("20 seconds")
+    assert.match(String(await get().catch((error: unknown) => error)), /sick/)
+  })
+
+  it("W-EX-12, W-EX-14: it has a key space of its own, and can be voided; two caches are apart", async () => {
+    const { fetch, forget, get } = await built((app, cache) => {
+      const second = createCache({ name: "other" })
+      app.get("/custom", cache.route(swr), (_, res) => void res.send("route"))
+      app.get("/second", second.route(swr), (_, res) => void res.send("second"))
+    })
+    await get("/custom")
+    const windows = { freshFor: "1 minute" } as const
+    assert.strictEqual(await fetch("/custom", () => "value", windows), "value")
+    assert.strictEqual(await fetch("/custom", () => "other", windows), "value")
+    await forget("/custom")
+    assert.strictEqual(await fetch("/custom", () => "new", windows), "new")
+    assert.match(String((await get("/second")).headers["cache-status"]), /^other;/)
+  })
+})
