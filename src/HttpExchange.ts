@@ -253,7 +253,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const live = (response: L) => new Live(response, head.status, id)
 
       if (head.status === 304 && isConditional && known !== undefined) {
-        yield* medium.release(response)
+        yield* discard(response)
         const renewed = HttpPolicy.update(request, known.stored, head, times, rules)
         if (renewed === undefined) return yield* load(asked, known, false)
         const refused = HttpPolicy.refusal(request, renewed, times, rules)

@@ -3,7 +3,7 @@
  * what it does with an origin that is slow, sick or dead.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Fiber, Layer, type Scope } from "effect"
 import { Swr } from "effect-swr"
 import { HttpServer } from "effect/http"
 import * as Http from "node:http"
@@ -681,4 +681,27 @@ describe("an origin that is", () => {
       assert.strictEqual((yield* send("POST", page, "x")).status, 502)
       assert.strictEqual(log.asked, 4)
     }))
+
+  live(
+    "alive while the proxy is closed: kept connections and transfers end, and the port is free",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* origin((request, response) => {
+          if (request.url === "/endless") response.write("first")
+          else response.end("all")
+        })
+        const agent = new Http.Agent({ keepAlive: true })
+        const [page, transfer] = yield* Effect.scoped(Effect.gen(function*() {
+          const page = yield* front(url)
+          yield* get(page, {}, { agent })
+          const transfer = yield* Effect.forkChild(Effect.flip(get(`${page}/endless`)))
+          yield* Effect.sleep(100)
+          return [page, transfer] as const
+        }))
+        assert.include((yield* Fiber.join(transfer)).message, "aborted")
+        assert.include((yield* Effect.flip(get(page))).message, "ECONNREFUSED")
+        assert.deepStrictEqual([log.asked, log.left], [2, 1])
+        agent.destroy()
+      })
+  )
 })

@@ -216,6 +216,22 @@ describe("over sockets", { concurrent: false }, () => {
       assert.strictEqual(log.asked, 1)
     }).pipe(Effect.scoped, Effect.provide(Live)), 15_000)
 
+  it.live("a 304 gives its connection back", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((n) => ({
+        after: 0,
+        status: n === 1 ? 200 : 304,
+        headers: { "cache-control": "no-cache", etag: "\"a\"" }
+      }))
+      const { client } = yield* HttpCache.make(yield* HttpClient.HttpClient)
+      for (let i = 0; i < 4; i++) assert.strictEqual(yield* Effect.flatMap(client.get(url), ({ text }) => text), "v1")
+      assert.strictEqual(log.asked, 4)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(NodeHttpClient.layerNodeHttpOptions({ keepAlive: true, maxSockets: 1 })),
+      Effect.provide(Live)
+    ), 5000)
+
   it.live("a reader that hangs up: the refresh goes on, and who follows is answered", () =>
     Effect.gen(function*() {
       const { log, url } = yield* origin(kept("max-age=60"))
