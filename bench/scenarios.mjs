@@ -10,4 +10,24 @@ import { l, m, n, o } from "./scenarios/stores.mjs"
  * A scenario is measured in one of three ways: interleaved with all contenders open (`entry`), each contender in a
  * process of its own (`child`), or one after the other by the clock (`alone`).
  */
-export const scenarios = { a, b, "b-uniform": bUniform, "b-million": bMillion, c, d, e, f, g, h, i, j, k, l, m, n, o, p, "p-memory": pMemory }
+export const scenarios = {
+  a,
+  b,
+  "b-uniform": bUniform,
+  "b-million": bMillion,
+  c,
+  d,
+  e,
+  f,
+  g,
+  h,
+  i,
+  j,
+  k,
+  l,
+  m,
+  n,
+  o,
+  p,
+  "p-memory": pMemory
+}

@@ -6,7 +6,6 @@ import { promisify } from "node:util"
 
 const self = fileURLToPath(import.meta.url)
 
-
 /** Asks `count` times, on connections that stay open, one request at a time on each. */
 const asks = ({ connections = 16, count, paths, port }) =>
   new Promise((resolve, reject) => {
@@ -119,8 +118,10 @@ export const pMemory = {
 
 if (process.argv[1] === self) {
   if (process.argv[2] === "client") {
-    process.on("message", (wanted) =>
-      asks(wanted).then(() => process.send({}), (error) => process.send({ failed: error.message })))
+    process.on(
+      "message",
+      (wanted) => asks(wanted).then(() => process.send({}), (error) => process.send({ failed: error.message }))
+    )
   } else {
     process.stdout.write(JSON.stringify(await weigh(process.argv[3])))
     process.exit(0)
