@@ -218,7 +218,7 @@ describe("what a handler is shown", () => {
           out,
           HttpRouter.add("GET", "/in", echo),
           HttpCache.layerGlobal({ freshFor: "1 minute" })
-        ) as never
+        )
       )
       const [, , text] = yield* get("/out", { "x-api-key": "one" })
       assert.include(text, "one")
@@ -235,7 +235,7 @@ describe("what a handler is shown", () => {
       const get = yield* serve(
         HttpRouter.add("GET", "/in", echo).pipe(
           Layer.provide(HttpCache.route({ freshFor: "1 minute" }).layer)
-        ) as never,
+        ),
         { ignoreCookies: true }
       )
       const [, , text] = yield* get("/in", {
