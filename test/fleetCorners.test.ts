@@ -204,6 +204,33 @@ describe("a store that begins a new epoch", () => {
 })
 
 describe("debts", () => {
+  for (const [what, count] of [["tags", 500], ["keys", 10_001]] as const) {
+    it.effect(`R11: ${count} ${what} that the store did not hear are told when it is back, and none is left`, () =>
+      Effect.gen(function*() {
+        const store = yield* Testing.simulatedStore()
+        const a = yield* processOf(store, "a")
+        const b = yield* processOf(store, "b")
+        const cache = yield* a.use(numbers(() => Effect.succeed(1)))
+        const other = yield* b.use(numbers(() => Effect.succeed(2)))
+        yield* other.set("k7", 5)
+        yield* store.down("away")
+        for (let i = 0; i < count; i++) {
+          yield* Effect.exit(what === "tags" ? cache.invalidateTag(`t${i}`) : cache.invalidate(`k${i}`))
+        }
+        yield* store.up
+        yield* TestClock.adjust("5 seconds")
+        yield* cache.get("other")
+        for (let i = 0; i < 50; i++) yield* settle
+        const before = (yield* store.counts("a")).change
+        yield* other.set("z", 7)
+        yield* settle
+        assert.strictEqual(yield* cache.get("z"), 7, "from the store")
+        yield* settle
+        assert.strictEqual((yield* store.counts("a")).change, before)
+        assert.strictEqual(yield* other.get("k7"), what === "tags" ? 5 : 2)
+      }).pipe(Effect.scoped))
+  }
+
   it.effect("R11, R14: a tag that a store without tags did not hear is no debt for ever", () =>
     Effect.gen(function*() {
       const store = yield* Testing.simulatedStore({ powers: { announces: false, tags: false } })
