@@ -155,6 +155,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
     let order = 0
 
+    // What strangers ask by is remembered with their own words: no more of it than of bodies.
+    let letters = 0
+    const lengthOf = (uri: string, { variants }: Page): number =>
+      Array.from(variants.keys()).reduce((sum, name) => sum + name.length, uri.length)
+    const unlist = (uri: string): void => {
+      const page = pages.get(uri)
+      if (page !== undefined) letters -= lengthOf(uri, page)
+      pages.delete(uri)
+    }
+
     const fieldsOf = (uri: string) => pages.get(uri)?.fields ?? []
 
     const drop = (asked: Asked<L>): Effect.Effect<void> => Effect.ignore(cache.invalidate(asked))
@@ -166,19 +176,22 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const page = known !== undefined && known.fields.join() === fields.join()
           ? known
           : { fields, variants: new Map() }
-        pages.delete(asked.uri)
+        unlist(asked.uri)
         const name = asked.key
         page.variants.delete(name)
         if (fields.length > 0) page.variants.set(name, asked.bare(fields))
-        if (fields.length > 0 || known !== undefined) pages.set(asked.uri, page)
-        for (const uri of pages.keys()) {
-          if (pages.size <= options.capacity) break
-          pages.delete(uri)
-        }
         const [oldest] = page.variants
-        if (oldest === undefined || page.variants.size <= options.variants) return Effect.void
-        page.variants.delete(oldest[0])
-        return drop(oldest[1])
+        const isOver = oldest !== undefined && page.variants.size > options.variants
+        if (isOver) page.variants.delete(oldest[0])
+        if (fields.length > 0 || known !== undefined) {
+          pages.set(asked.uri, page)
+          letters += lengthOf(asked.uri, page)
+        }
+        for (const uri of pages.keys()) {
+          if (pages.size <= options.capacity && letters <= options.maxBytes) break
+          unlist(uri)
+        }
+        return isOver ? drop(oldest[1]) : Effect.void
       })
 
     /** Gives a body whole, or what has been read and the rest of it, where it is longer than what is kept. */

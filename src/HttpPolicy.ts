@@ -543,7 +543,7 @@ export const target = (request: Request, scheme: string): Target | undefined => 
   const [, name, port = ""] = host.exec(authority) ?? []
   const path = rest === "" || rest.startsWith("?") ? `/${rest}` : rest
   const kind = named.toLowerCase()
-  if (name === undefined || !(kind in ports) || !/^\/[\x21-\x7e\x80-\uffff]*$/.test(path)) return undefined
+  if (name === undefined || !Object.hasOwn(ports, kind) || !/^\/[\x21-\x7e\x80-\uffff]*$/.test(path)) return undefined
   const suffix = port === "" || Number(port) === Number(ports[kind]) ? "" : `:${Number(port)}`
   return [kind, `${name.toLowerCase()}${suffix}`, path]
 }

@@ -246,10 +246,11 @@ export class Memory<A> {
     next: Entry.Entry<A> | undefined,
     weight: number
   ): void {
-    // Marked, or bound to another schema: nothing came or went.
+    // Marked, doubted, or bound to another schema: nothing came or went. What comes from a load or a `set` bears no mark.
     const same = before !== undefined && next !== undefined && next.value === before.value &&
       next.bornAt === before.bornAt &&
-      ((next.marked >= 0 && before.marked < 0) || next.terms.schema !== before.terms.schema)
+      ((next.marked >= 0 && (before.marked < 0 || next.marked === before.marked)) ||
+        next.terms.schema !== before.terms.schema)
     const heavy = next === undefined ? 0 : same ? cell.weight : weight
     this.weight += heavy - cell.weight
     cell.weight = heavy
