@@ -28,7 +28,7 @@
 /** Whether a kind of scenario makes sense for a contender. */
 export const takesPart = ({ error, only, stale, waits }, kind) => {
   if (only !== undefined) return only.includes(kind)
-  if (["typed", "observed", "stored", "unstored", "hit over a store"].includes(kind)) return false
+  if (["typed", "observed", "stored", "unstored", "hit over a store", "http", "http cache"].includes(kind)) return false
   if (kind === "stale") return stale === true
   if (kind === "dead") return error === true
   if (kind === "herd") return waits === true
@@ -47,7 +47,8 @@ const far = [
   "./contenders/cacheable.mjs",
   "./contenders/bentocache.mjs",
   "./contenders/redis.mjs",
-  "./contenders/tanstack.mjs"
+  "./contenders/tanstack.mjs",
+  "./contenders/http.mjs"
 ]
 
 /**

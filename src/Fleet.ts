@@ -173,6 +173,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   private readonly version: string
   /** Flights that may have to be forgotten together. */
   private readonly aloft = new Set<Flight.Flight<A, E>>()
+  /** Who asks without a flight, which a last word of this process would forget. */
+  private readonly recalls = new Set<{ readonly name: Key.Name; isOver: boolean }>()
   /** Keys that are asked for in the next round trip. */
   private opening: Array<{ readonly key: Store.Open; readonly heard: (exit: Opening) => void }> = []
   private asking: Array<(answered: boolean) => void> | undefined = undefined
@@ -444,16 +446,19 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       if (spec.codec === undefined) return Effect.void
       if (trust.owes(name)) return Effect.sync(() => this.pay())
       const asked = { key: this.keyOf(name), policy: spec.policy, beside: false, leaseFor: 0, tokenFor: 0 }
-      return Effect.flatMap(this.opened({ ...asked, token: undefined }), (opening) => {
+      const recall = { name, isOver: false }
+      this.recalls.add(recall)
+      const recalled = Effect.flatMap(this.opened({ ...asked, token: undefined }), (opening) => {
         if (opening === undefined) return Effect.void
         return Effect.map(this.decoded(name, spec, opening), (entry) => {
-          if (this.isOvertaken(name, opening, entry)) return
+          if (recall.isOver || this.isOvertaken(name, opening, entry) || trust.owes(name)) return
           const state = memory.state(name)
           const weight = entry && namespace.weigh(entry.value, key)
           if (entry === undefined || weight === undefined || !memory.fits(weight)) this.disown(name)
           else namespace.apply(name, State.known(state, entry), this.host.now(), weight)
         })
       })
+      return Effect.ensuring(recalled, Effect.sync(() => this.recalls.delete(recall)))
     })
   }
 
@@ -566,6 +571,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     const until = now + lease.left
     if (flight.waiters > 0 || flight.cause === "revalidate") {
+      // A store that says so although the load is to be beside the lease does not know.
+      if (lease.cooling && approach.isBeside) return alone()
       if (lease.cooling) approach.isBeside = true
       else approach.left = lease.left
       return "wait"
@@ -578,11 +585,12 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
 
   /** Sends what was asked for since the last time: all keys of one step go together. */
   private flush(): void {
+    let asked = this.opening
     this.run(
       Effect.andThen(
         Effect.yieldNow,
         Effect.suspend(() => {
-          const asked = this.opening
+          asked = this.opening
           this.opening = []
           return Effect.map(
             Effect.exit(this.asked((store, asker) => store.open(asker, asked.map(({ key }) => key)))),
@@ -611,7 +619,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         })
       ),
       (exit) => {
-        if (Exit.isFailure(exit)) this.opening.splice(0).forEach(({ heard }) => heard(undefined))
+        // The layer closes: also who asks without a flight waits no longer.
+        if (Exit.isFailure(exit)) [...asked, ...this.opening.splice(0)].forEach(({ heard }) => heard(undefined))
       }
     )
   }
@@ -729,6 +738,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       const clock = memory.clock
       const told = this.send((store, asker) => store.change(asker, this.told(change)))
       return Effect.flatMap(Effect.exit(told), (exit) => {
+        const names = change.mode === "set" ? [change.name] : "names" in change ? change.names : undefined
+        this.recalls.forEach((recall) => recall.isOver ||= names?.includes(recall.name) ?? true)
         if (Exit.isSuccess(exit)) {
           trust.settle(debtOf(change), exit.value.question)
           return Effect.succeed(step(this.accepted(change, exit.value.reply.clock, called)))
@@ -806,7 +817,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     this.paying = true
     this.run(this.send((store, asker) => store.change(asker, this.told(debt))), (exit) => {
       this.paying = false
-      if (Exit.isFailure(exit)) return
+      if (Exit.isFailure(exit)) {
+        const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+        if (error?.reason === "unsupported") trust.settle(debt, trust.ask(this.host.now()))
+        return
+      }
       const { question, reply: { clock } } = exit.value
       trust.settle(debt, question)
       if (clock !== undefined) {

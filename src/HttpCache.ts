@@ -686,7 +686,8 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               return Effect.provideService(
                 app,
                 HttpServerRequest.HttpServerRequest,
-                narrowed(around.request, around.route)
+                // Of a route that is left out nothing is kept, and nobody else is given it.
+                around.route.enabled === false ? around.request : narrowed(around.request, around.route)
               )
             }
             if (own.enabled === false) return app

@@ -147,6 +147,7 @@ export interface Exchange<L> {
 export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exchange<L>, never, Swr.Cache> =>
   Effect.gen(function*() {
     const { rules } = options
+    const isAlone = Swr.behind(yield* Swr.Cache).limits.tier === undefined
     const pages = new Map<string, Page>()
     const failures = new WeakMap<HttpPolicy.Stored, Failed>()
     // Counts what was invalidated, so that no answer from before is kept past it under a key it was not asked by.
@@ -332,7 +333,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       // It varies by something else than was known when it was asked for: its key is another one.
       const right = new Asked(asked.target, fields, asked.request, asked.forward, asked.labels)
       yield* note(right, fields)
-      if (generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+      // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
+      // now was asked for before. The next one to ask finds the key.
+      if (isAlone && generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
       return kept("share")
     })
 
@@ -344,7 +347,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       key: (asked: Asked<L>) => asked.key,
       keep: (value: Kept | Live<L>) => value._tag === "Kept" ? value.wishes : "pass",
       weight: {
-        of: (value: Kept | Live<L>) => value._tag === "Kept" ? value.body.length + 512 : 1,
+        of: (value: Kept | Live<L>, { key }: Asked<L>) =>
+          value._tag === "Kept" ? value.body.length + key.length + sizeOf(value.stored.headers) + 512 : 1,
         max: options.maxBytes
       },
       capacity: options.capacity,
@@ -580,11 +584,20 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         generation++
         return Effect.ignore(effect)
       })
-    const invalidate = (url: string) => changed(cache.invalidateTag(url))
+    const invalidate = (uri: string) => changed(cache.invalidateTag(uri))
+    // As a stranger spells it: its letters first, and then as a client would send it.
+    const spelt = (given: string): ReadonlySet<string> => {
+      const urls = [given, ...URL.canParse(given) ? [new URL(given).href] : []]
+      return new Set(urls.map((url) => {
+        const [bare = ""] = url.split("#", 1)
+        const target = HttpPolicy.target({ method: "GET", url: bare, headers: {} }, options.scheme)
+        return target === undefined ? given : HttpPolicy.url(target)
+      }))
+    }
 
     return {
       answer,
-      invalidate,
+      invalidate: (url) => Effect.forEach(spelt(url), invalidate, { discard: true }),
       invalidateTag: (tag: string) => changed(cache.invalidateTag(tag)),
       clear: changed(cache.clear),
       stats: cache.stats
@@ -592,6 +605,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
   })
 
 const encoder = new TextEncoder()
+
+const sizeOf = (headers: Headers.Fields): number =>
+  Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + String(value).length, 0)
 
 // Says of two bodies whether they are the same, and of a body nothing: two sums of its bytes, mixed.
 const tagged = (head: HttpPolicy.Response, body: Uint8Array): Headers.Headers => {

@@ -70,10 +70,16 @@ const members = (line: string): ReadonlyArray<string> => {
     }
     return quoted ? undefined : [...found, line.slice(from)]
   }
-  return (split(true) ?? split(false) ?? []).map(trim).filter((member) => member !== "")
+  return (split(true) ?? split(false) ?? []).map((each) => trim(each)).filter((member) => member !== "")
 }
 
-const trim = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, "")
+/** Without spaces around it. Not by a pattern: one looks at a long run of spaces again from each of them. */
+export const trim = (text: string, spaces = " \t"): string => {
+  let [from, to] = [0, text.length]
+  while (from < to && spaces.includes(text.charAt(from))) from++
+  while (to > from && spaces.includes(text.charAt(to - 1))) to--
+  return text.slice(from, to)
+}
 
 const unquote = (text: string): string => text.startsWith(`"`) ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text
 
@@ -231,7 +237,7 @@ const flags = ["must-revalidate", "proxy-revalidate", "no-store", "public", "imm
  * `undefined` where it is empty, is none, or gives a directive a value of the wrong type.
  */
 export const targeted = (headers: Headers, name: string): Directives | undefined => {
-  const input = (text(headers, name) ?? "").replace(/^ +| +$/g, "")
+  const input = trim(text(headers, name) ?? "", " ")
   const found = new Map<string, string | boolean>()
   member.lastIndex = 0
   // A dictionary that is longer than this is an attack.

@@ -268,7 +268,11 @@ export const variant = (fields: ReadonlyArray<string>, headers: Headers.Headers)
   fields.map((field) => {
     const value = Headers.text(headers, field)
     if (value === undefined) return [field, null]
-    if (!negotiated.includes(field)) return [field, value.trim().replace(/[ \t]*,[ \t]*/g, ",")]
+    if (!negotiated.includes(field)) {
+      // Within quotes a space is a letter like others.
+      const parts = value.includes(`"`) ? [value] : value.split(",")
+      return [field, parts.map((part) => Headers.trim(part)).join(",")]
+    }
     const members = Headers.list(headers, field)
     const isWeighed = members.some((member) => member.includes(";"))
     return [field, isWeighed ? members.join(",") : members.map((member) => member.toLowerCase()).toSorted().join(",")]

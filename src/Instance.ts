@@ -287,7 +287,9 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     otherwise: Effect.Effect<B, E>
   ): Effect.Effect<B, E> {
     return Effect.flatMap(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
-      const old = this.standIn({ ...reader, asked: answered ? "yes" : "away" }, this.host.now())
+      const asked = this.standIn({ ...reader, asked: answered ? "yes" : "away" }, this.host.now())
+      // Trust that is over before the answer is there is none: it is as if the store were away.
+      const old = asked === ASK ? this.standIn({ ...reader, asked: "away" }, this.host.now()) : asked
       return old === undefined || old === ASK ? otherwise : this.stands(reader, old, reason)
     })
   }
@@ -698,12 +700,15 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   find<B>(name: Key.Name, request: Answer.Request<A, E, B>): Effect.Effect<Option.Option<B>> {
     const { key, spec: { policy } } = request
     return Effect.suspend(() =>
-      this.host.closed ? Effect.interrupt : Effect.map(this.seek(name, key, request.spec), ({ source, state }) => {
+      this.host.closed ? Effect.interrupt : Effect.flatMap(this.seek(name, key, request.spec), ({ source, state }) => {
+        if (this.host.closed) return Effect.interrupt
         const at = this.host.now()
         const status = State.status(state, at, policy)
-        return state.entry === undefined || status === "expired"
-          ? Option.none()
-          : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy }))
+        return Effect.succeed(
+          state.entry === undefined || status === "expired"
+            ? Option.none()
+            : Option.some(request.view(name, state.entry, { status, source, reason: undefined, at, policy }))
+        )
       })
     )
   }
@@ -714,14 +719,18 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     key: unknown,
     spec: Job.Spec<A, E>,
     asked?: "yes" | "away",
-    source: "memory" | "store" = "memory"
+    source: "memory" | "store" = "memory",
+    times = 1
   ): Effect.Effect<{ readonly state: State.State<A>; readonly source: "memory" | "store" }> {
     const { host, namespace: { tier } } = this
     const state = this.fitting(name, spec, true)
     if (tier === undefined) return Effect.succeed({ state, source })
     const look = state.entry === undefined ? { state } : tier.look(name, host.now(), spec.policy, asked)
     if (look === ASK) {
-      return Effect.flatMap(tier.ask, (answered) => this.seek(name, key, spec, answered ? "yes" : "away"))
+      return Effect.flatMap(
+        tier.ask,
+        (answered) => this.seek(name, key, spec, answered && times < ASKS ? "yes" : "away", source, times + 1)
+      )
     }
     return look.state.entry !== undefined || source === "store"
       ? Effect.succeed({ state: look.state, source })

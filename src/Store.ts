@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Data, Duration, Effect, Exit, Option, type Stream } from "effect"
+import { Cause, Context, Data, Duration, Effect, Exit, Option, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 
 /**
@@ -290,9 +290,9 @@ export const guard = (
   let isProbed = false
   const guarded = <Args extends ReadonlyArray<unknown>, A>(
     operation: Operation,
-    call: (asker: Asker, ...args: Args) => Effect.Effect<A, StoreError>
+    call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>
   ) =>
-  (asker: Asker, ...args: Args): Effect.Effect<A, StoreError> =>
+  (asker: Asker, ...args: Args): Effect.Effect<Reply<A>, StoreError> =>
     Effect.suspend(() => {
       const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
       if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
@@ -301,8 +301,15 @@ export const guard = (
       const probes = failures >= PATIENCE.failures
       isProbed = probes
       const since = options.time()
+      // A store is a stranger's: what it throws is a failure of its own, and what is no reply counts as none.
+      const called = Effect.suspend(() => call(asker, ...args)).pipe(
+        Effect.catchDefect((defect) =>
+          Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: defect }))
+        ),
+        Effect.flatMap((reply) => isReply(reply, store.powers) ? Effect.succeed(reply) : Effect.fail(away("no reply")))
+      )
       return Effect.onExit(
-        Effect.timeoutOrElse(call(asker, ...args), {
+        Effect.timeoutOrElse(called, {
           duration: Duration.millis(options.deadline),
           orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
         }),
@@ -339,11 +346,56 @@ export const guard = (
   }
   return {
     powers: store.powers,
-    announcements: store.announcements,
-    open: guarded("open", store.open),
+    announcements: Stream.filter(store.announcements, isAnnouncement),
+    open: guarded("open", (asker, keys) =>
+      Effect.flatMap(store.open(asker, keys), ({ clock, value }) => {
+        const sound = Array.isArray(value) && value.length === keys.length ? value.map(opened) : []
+        return sound.every((each) => each !== undefined) && sound.length === keys.length
+          ? Effect.succeed({ clock, value: sound })
+          : Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: "no reply" }))
+      })),
     commit: guarded("commit", store.commit),
     change: guarded("change", store.change),
     lease: guarded("lease", store.lease),
     ask: guarded("ask", store.ask)
   }
+}
+
+/** Beyond it the counters of a few epochs would no longer be told apart. */
+const MOST = 2 ** 48
+
+const isObject = (given: unknown): given is { readonly [name: string]: unknown } =>
+  typeof given === "object" && given !== null
+
+const isCount = (given: unknown): given is number => typeof given === "number" && given >= 0
+
+const isClock = (clock: unknown): boolean =>
+  isObject(clock) && typeof clock["epoch"] === "string" && Number.isSafeInteger(clock["counter"]) &&
+  isCount(clock["counter"]) && clock["counter"] < MOST
+
+const isReply = (reply: unknown, { announces }: Powers): boolean =>
+  isObject(reply) && (announces ? isClock(reply["clock"]) : reply["clock"] === undefined)
+
+const isAnnouncement = (said: unknown): boolean =>
+  isObject(said) && typeof said["space"] === "string" && typeof said["news"] === "string" && isClock(said["clock"])
+
+/** What a store says of a key, as far as it can be true; `undefined` for what says nothing. */
+const opened = (said: Opened): Opened | undefined => {
+  const { entry, lease } = isObject(said) ? said : { entry: undefined, lease: null }
+  const isLease = lease === undefined || lease === "given" || (isObject(lease) && isCount(lease.left))
+  if (!isLease) return undefined
+  const problem = entry === undefined ? undefined : problemOf(entry)
+  return problem === undefined ? said : { lease, entry: undefined, problem }
+}
+
+const problemOf = (entry: Exclude<Opened["entry"], undefined>): Codec.DecodeProblem | undefined => {
+  if (!isObject(entry)) return "json"
+  const { age, jitter, marked, tags, value, windows } = entry
+  const isWindows = isObject(windows) && isCount(windows.life) &&
+    [windows.freshFor, windows.maxAge, windows.staleIfError].every((window) => window === undefined || isCount(window))
+  if (typeof value !== "string") return "value"
+  if (!isCount(age) || !(marked >= -1)) return "stamp"
+  if (!isWindows) return "windows"
+  if (!isCount(jitter) || jitter >= 1) return "jitter"
+  return Array.isArray(tags) && tags.every((tag) => typeof tag === "string") ? undefined : "tags"
 }

@@ -36,6 +36,9 @@ export type Measure = "counter" | "time" | "alone"
 /** How many failed last words are remembered one by one; beyond it the whole space is owed. */
 const DEBTS = 10_000
 
+/** So many last words nobody misses: who tells of more lies, and would leave no room for the readings of new epochs. */
+const FAR = 2 ** 32
+
 /** Of one space. Handed the time; acts on nothing. */
 export class Trust {
   /** As the last question taught it; `undefined` before the first. */
@@ -146,9 +149,10 @@ export class Trust {
 
   /** Somebody's last word: its reading, and whether the ones before it were heard too. `undefined`: another epoch's. */
   hear(clock: Store.Clock): number | undefined {
-    this.see(clock)
     const reading = this.reading(clock)
-    if (reading === undefined) {
+    const isFar = reading !== undefined && !(reading - this.heard < FAR)
+    if (!isFar) this.see(clock)
+    if (reading === undefined || isFar) {
       this.distrust()
       this.barrier = this.turn
       return undefined

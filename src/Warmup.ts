@@ -74,7 +74,7 @@ export const run = <K, A, E, P, R = never>(
 
 /**
  * Warms a cache that is a service when the layer starts: behind the program, or, with `wait`, before it begins. One
- * line of log says how it went: a warning where a load failed, with the first failure.
+ * line of log says how it went: a warning where a load failed, with the first failure; else at the level of debug.
  *
  * @example
  * ```ts

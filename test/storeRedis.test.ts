@@ -1092,7 +1092,7 @@ describe.skipIf(!installed)("a store in a Redis with troubles", () => {
     Effect.gen(function*() {
       const own = yield* server()
       yield* viewAt(own.url)
-      for (const _ of [1, 2, 3]) {
+      for (let i = 0; i < 3; i++) {
         const us = new View(yield* storeAt(client(own.url), { required: false }))
         assert.strictEqual(yield* said(us.set("k", "v")), "done")
       }

@@ -1,0 +1,250 @@
+/**
+ * The HTTP cache in its corners: over a store, what strangers send, and what a handler is shown.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Layer } from "effect"
+import { Swr } from "effect-swr"
+import * as HttpCache from "effect-swr/HttpCache"
+import * as Testing from "effect-swr/Testing"
+import {
+  HttpClient,
+  HttpClientResponse,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
+import * as HttpAnswer from "../src/HttpAnswer.ts"
+import * as HttpPolicy from "../src/HttpPolicy.ts"
+import { join, settle, start, within } from "./Origin.ts"
+
+const url = "http://h.test/a"
+
+const client = (answer: (n: number) => Effect.Effect<Response> | Response) => {
+  let n = 0
+  return HttpClient.make((request) =>
+    Effect.suspend(() => {
+      const answered = answer(++n)
+      return Effect.map(
+        Effect.isEffect(answered) ? answered : Effect.succeed(answered),
+        (response) => HttpClientResponse.fromWeb(request, response)
+      )
+    })
+  )
+}
+
+const page = (body: string, headers: Readonly<Record<string, string>> = {}) =>
+  new Response(body, { headers: { "cache-control": "max-age=60", ...headers } })
+
+/** A process with the cache of a client over a store. */
+const processOf = Effect.fnUntraced(function*(
+  store: Testing.Simulated,
+  name: string,
+  origin: HttpClient.HttpClient
+) {
+  const context = yield* Layer.build(Swr.layerStore().pipe(Layer.provide(store.connect(name))))
+  const cached = yield* Effect.provideContext(HttpCache.make(origin), context)
+  const get = (to: string, headers: Readonly<Record<string, string>> = {}) =>
+    Effect.flatMap(cached.client.get(to, { headers }), (response) => response.text)
+  return { ...cached, get }
+})
+
+describe("over a store", () => {
+  for (const vary of [{}, { vary: "accept-language" }]) {
+    it.effect(`R11: what was loaded before another process invalidated is not kept (${JSON.stringify(vary)})`, () =>
+      Effect.gen(function*() {
+        const store = yield* Testing.simulatedStore()
+        const gate = yield* Deferred.make<void>()
+        const a = yield* processOf(
+          store,
+          "a",
+          client((n) => n === 1 ? Effect.as(Deferred.await(gate), page("old", vary)) : page("new", vary))
+        )
+        const b = yield* processOf(store, "b", client(() => page("new", vary)))
+        const reader = yield* start(a.get(url))
+        yield* settle
+        yield* b.invalidate(url)
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        yield* join(reader)
+        yield* settle
+        assert.strictEqual(yield* join(yield* start(a.get(url))), "new", "a")
+        assert.strictEqual(yield* join(yield* start(b.get(url))), "new", "b")
+      }).pipe(Effect.scoped))
+
+    it.effect(`a second process is given what the first one loaded (${JSON.stringify(vary)})`, () =>
+      Effect.gen(function*() {
+        const store = yield* Testing.simulatedStore()
+        let loads = 0
+        const origin = client(() => page(`v${++loads}`, vary))
+        const a = yield* processOf(store, "a", origin)
+        const b = yield* processOf(store, "b", origin)
+        for (let i = 0; i < 3; i++) {
+          yield* join(yield* start(a.get(url)))
+          yield* settle
+          yield* join(yield* start(b.get(url)))
+          yield* settle
+        }
+        // By what it varies each process learns for itself.
+        assert.isAtMost(loads, "vary" in vary ? 3 : 1)
+      }).pipe(Effect.scoped))
+  }
+})
+
+describe("what strangers send", () => {
+  // Quadratic, it would be minutes.
+  const long = 60_000
+  const values: Readonly<Record<string, string>> = {
+    spaces: `a${" ".repeat(long)}b`,
+    "spaces and commas": `a${" \t,".repeat(long / 3)}`,
+    quotes: `"`.repeat(long),
+    backslashes: `"${"\\".repeat(long)}`,
+    "equal signs": "a=".repeat(long / 2),
+    digits: `max-age=${"9".repeat(long)}`,
+    "spaces in a range": `bytes=${" ".repeat(long)}-`,
+    "an entity tag's beginning": `W/"`.repeat(long / 3)
+  }
+  for (const [what, value] of Object.entries(values)) {
+    it(`R14: a field of ${long} ${what} holds nobody up`, () => {
+      const since = performance.now()
+      for (
+        const name of [
+          "cache-control",
+          "vary",
+          "accept",
+          "x-any",
+          "age",
+          "pragma",
+          "range",
+          "connection",
+          "etag",
+          "if-none-match",
+          "if-range",
+          "last-modified",
+          "cdn-cache-control"
+        ]
+      ) {
+        const rules = HttpPolicy.rules({ shared: true })
+        const request = { method: "GET", url, headers: { [name]: value } }
+        const headers = { "cache-control": "max-age=60", vary: name, [name]: value }
+        const times = { requestedAt: 0, receivedAt: 0 }
+        HttpPolicy.refusal(request, { status: 200, headers }, times, rules)
+        const stored = HttpPolicy.store(request, { status: 200, headers, length: 10 }, times, rules)
+        HttpPolicy.evaluate(request, stored, 10, rules)
+        HttpPolicy.isVariant(stored.variant, request.headers)
+        HttpPolicy.refresh(request, [stored], rules)
+        HttpAnswer.isNotModified(request, stored)
+        HttpAnswer.ranges(request, stored)
+      }
+      assert.isBelow(performance.now() - since, 20_000)
+    })
+  }
+  for (
+    const other of [
+      "http://H.test/a",
+      "http://h.test:80/a",
+      "HTTP://h.test/a",
+      "http://h.test/a#part",
+      "http://h.test/b/../a"
+    ]
+  ) {
+    it.effect(`invalidate finds a URL however it is spelt: ${other}`, () =>
+      Effect.gen(function*() {
+        const { client: cached, invalidate } = yield* HttpCache.make(client((n) => page(`v${n}`)))
+        const get = Effect.flatMap(cached.get(url), (response) => response.text)
+        yield* get
+        yield* invalidate(other)
+        assert.strictEqual(yield* get, "v2")
+      }).pipe(within()))
+  }
+  it.effect("R15: long keys and fields count", () =>
+    Effect.gen(function*() {
+      const { client: cached, stats } = yield* HttpCache.make(
+        client(() => page("x", { "x-long": "y".repeat(10_000) })),
+        { maxBytes: 100_000 }
+      )
+      for (let i = 0; i < 200; i++) yield* Effect.flatMap(cached.get(`${url}?${"q".repeat(5_000)}${i}`), (r) => r.text)
+      const { size, weight } = yield* stats
+      assert.isAtMost(size, 10)
+      assert.isAtMost(weight, 100_000)
+    }).pipe(within()))
+})
+
+const serve = (
+  routes: Layer.Layer<never, never, HttpRouter.HttpRouter | HttpCache.HttpCache>,
+  options: HttpCache.Options = {}
+) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        HttpRouter.toWebHandler(
+          routes.pipe(
+            Layer.provide(HttpCache.layer(options)),
+            Layer.provide(Swr.layer()),
+            Layer.provideMerge(HttpServer.layerServices)
+          ),
+          { disableLogger: true }
+        )
+      ),
+      ({ dispose }) => Effect.promise(dispose)
+    ),
+    ({ handler }) => (path: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
+      Effect.promise(async () => {
+        const response = await handler(new Request(`http://h.test${path}`, { method, headers }))
+        return [response.status, response.headers.get("x-cache"), await response.text()] as const
+      })
+  )
+
+const echo = Effect.map(
+  HttpServerRequest.HttpServerRequest,
+  (request) =>
+    HttpServerResponse.text(
+      JSON.stringify({
+        headers: { ...request.headers },
+        cookies: request.cookies,
+        method: request.method,
+        url: request.url,
+        original: request.originalUrl
+      })
+    )
+)
+
+describe("what a handler is shown", () => {
+  it.live("a route that is left out sees its request whole", () =>
+    Effect.gen(function*() {
+      const out = HttpRouter.add("GET", "/out", echo).pipe(Layer.provide(HttpCache.route({ enabled: false }).layer))
+      const get = yield* serve(
+        Layer.mergeAll(
+          out,
+          HttpRouter.add("GET", "/in", echo),
+          HttpCache.layerGlobal({ freshFor: "1 minute" })
+        )
+      )
+      const [, , text] = yield* get("/out", { "x-api-key": "one" })
+      assert.include(text, "one")
+      const two = yield* Effect.all([get("/out", { "x-api-key": "one" }), get("/out", { "x-api-key": "two" })], {
+        concurrency: 2
+      })
+      assert.include(two[0][2], "one")
+      assert.include(two[1][2], "two")
+      assert.notInclude((yield* get("/in", { "x-api-key": "one" }))[2], "one")
+    }).pipe(Effect.scoped))
+
+  it.live("of cookies that are ignored it sees none", () =>
+    Effect.gen(function*() {
+      const get = yield* serve(
+        HttpRouter.add("GET", "/in", echo).pipe(
+          Layer.provide(HttpCache.route({ freshFor: "1 minute" }).layer)
+        ),
+        { ignoreCookies: true }
+      )
+      const [, , text] = yield* get("/in", {
+        cookie: "session=secret",
+        authorization2: "x",
+        "x-forwarded-host": "evil",
+        "x-original-url": "/admin"
+      })
+      assert.notInclude(text, "secret")
+      assert.notInclude(text, "evil")
+    }).pipe(Effect.scoped))
+})
