@@ -61,7 +61,12 @@ const plain = (status: number, reason: string) =>
 const respond = (request: HttpServerRequest.HttpServerRequest, { body, headers, status }: HttpCache.Message) => {
   const { "set-cookie": cookies, ...rest } = headers
   if (cookies !== undefined) NodeHttpServerRequest.toServerResponse(request).setHeader("set-cookie", cookies)
-  const options = { status, headers: Headers.fromInput(rest) }
+  const fields: Record<string, string> = {}
+  for (const name of Object.keys(rest)) {
+    const value = Rules.field(rest, name)
+    if (value !== undefined) fields[name] = value
+  }
+  const options = { status, headers: Headers.fromRecordUnsafe(fields) }
   if (!(body instanceof Uint8Array)) {
     // A stream without a type would be given one.
     return rest["content-type"] === undefined

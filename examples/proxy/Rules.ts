@@ -58,6 +58,8 @@ const dots = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
 const odd = /[\\#]|%2f|%5c|%2e|%00|[^\x21-\x7e]/i
 
 const pathProblem = (target: string): string | undefined => {
+  // Most have none of what the others are looked through for.
+  if (/^\/[\w/-]*$/.test(target)) return undefined
   const [path = ""] = target.split("?")
   if (dots.test(path)) return "dot segments in the path"
   if (odd.test(path)) return "an encoded dot, slash or control byte, a backslash or a fragment in the path"
@@ -68,6 +70,8 @@ const pathProblem = (target: string): string | undefined => {
 const untrusted =
   /^(?:forwarded|x-forwarded-.*|x-real-ip|x-host|x-(?:http-)?method(?:-override)?|x-original-url|x-rewrite-url|proxy)$/
 
+const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^]*)$/i
+
 const refused = (status: number, reason: string): Ruling => ({ _tag: "Refused", refusal: { status, reason } })
 
 /** Whether to serve a request, and as what. */
@@ -77,7 +81,7 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
     return refused(501, "this proxy does not upgrade connections")
   }
   if (method === "TRACE" || method === "CONNECT") return refused(405, `this proxy does not serve ${method}`)
-  const [, scheme, named, rest] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^]*)$/i.exec(target) ?? []
+  const [, scheme, named, rest] = target.startsWith("/") ? [] : absolute.exec(target) ?? []
   if (scheme !== undefined && scheme.toLowerCase() !== "http") return refused(421, `no ${scheme} is served here`)
   // What a request names outright counts, and `Host` beside it does not (RFC 9112, 3.2.2).
   const host = authority(named ?? said("host") ?? "")
@@ -93,7 +97,10 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
   const via = `1.1 ${rules.name}`
   const before = said("via")
   if (before?.split(",").some((member) => member.trim() === via)) return refused(508, "this proxy has seen it before")
-  const kept = Object.entries(HttpCache.endToEnd(headers)).filter(([name]) => !untrusted.test(name))
+  const kept: Record<string, string | ReadonlyArray<string> | undefined> = {}
+  for (const [name, value] of Object.entries(HttpCache.endToEnd(headers))) {
+    if (!untrusted.test(name)) kept[name] = value
+  }
   const length = said("content-length")
   return {
     _tag: "Forwarded",
@@ -102,7 +109,7 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
       url: `http://${host}${path === "" ? "/" : path}`,
       hasBody: coding !== undefined || (length !== undefined && length !== "0"),
       headers: {
-        ...Object.fromEntries(kept),
+        ...kept,
         // This server says itself that it goes on.
         expect: undefined,
         // A body keeps its frame: without one, its bytes would be another request to the origin.

@@ -3,7 +3,7 @@
  * came. The platform's own client joins lines and parses cookies, which a proxy has no business with.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Schema, type Scope, Stream } from "effect"
+import { Effect, Schema, type Scope, type Stream } from "effect"
 import type * as HttpCache from "effect-swr/HttpCache"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -80,17 +80,13 @@ const linesOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string | 
   return headers
 }
 
-// Of a body that is cut off before anybody reads it, Node says nothing but this.
-const whole = (response: Http.IncomingMessage): Stream.Stream<Uint8Array, Unanswered> => {
-  const cut = new Unanswered({ status: 502, reason: "the origin's answer was cut short", isReset: false })
-  return Stream.concat(
-    NodeStream.fromReadable<Uint8Array, Unanswered>({
-      evaluate: () => response,
-      onError: (error) => error instanceof Unanswered ? error : cut
-    }),
-    Stream.suspend(() => response.complete ? Stream.empty : Stream.fail(cut))
-  )
-}
+const cut = new Unanswered({ status: 502, reason: "the answer of the origin was cut short", isReset: false })
+
+const bodyOf = (response: Http.IncomingMessage): Stream.Stream<Uint8Array, Unanswered> =>
+  NodeStream.fromReadable({
+    evaluate: () => response,
+    onError: (error) => error instanceof Unanswered ? error : cut
+  })
 
 /** Asks the origin: what the cache wants to know, or what the reader asked, with the body that came with it. */
 export type Forward = (
@@ -130,7 +126,7 @@ export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward,
       return {
         status,
         headers: Rules.answered({ headers: linesOf(response), version }, request, rules),
-        body: isBare ? new Uint8Array() : whole(response)
+        body: isBare ? new Uint8Array() : bodyOf(response)
       }
     }))
 }
