@@ -183,6 +183,8 @@ const client: HttpExchange.Medium<HttpClientResponse.HttpClientResponse> = {
   body: (response) => response.stream,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (request, head, body) =>
     HttpServerResponse.toClientResponse(answerOf(head, body, request.method === "HEAD"), {
       request: requestOf(request)
@@ -363,6 +365,8 @@ const message: HttpExchange.Medium<Message> = {
   body: (response) => response.body,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (_, head, body) => ({ ...head, body }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
@@ -540,7 +544,8 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   release: (response) => {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  }
+  },
+  isValue: true
 }
 
 // HTTP counts in seconds.
