@@ -584,8 +584,7 @@ export const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? [
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = headers["host"] === undefined ||
-    HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  const isHost = headers["host"] === undefined || HttpPolicy.isHost(headers["host"])
   // Behind a proxy that is trusted, the scheme is the one that it was asked by.
   const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
   return { method, url: isHost ? url : "", headers }
