@@ -183,6 +183,8 @@ const client: HttpExchange.Medium<HttpClientResponse.HttpClientResponse> = {
   body: (response) => response.stream,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (request, head, body) =>
     HttpServerResponse.toClientResponse(answerOf(head, body, request.method === "HEAD"), {
       request: requestOf(request)
@@ -363,6 +365,8 @@ const message: HttpExchange.Medium<Message> = {
   body: (response) => response.body,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (_, head, body) => ({ ...head, body }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
@@ -540,7 +544,8 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   release: (response) => {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  }
+  },
+  isValue: true
 }
 
 // HTTP counts in seconds.
@@ -579,8 +584,7 @@ export const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? [
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = headers["host"] === undefined ||
-    HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  const isHost = headers["host"] === undefined || HttpPolicy.isHost(headers["host"])
   // Behind a proxy that is trusted, the scheme is the one that it was asked by.
   const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
   return { method, url: isHost ? url : "", headers }

@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
+import * as Entry from "./Entry.ts"
+import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
@@ -29,6 +31,8 @@ export interface Medium<L> {
   readonly kind: (error: unknown) => number | "unreachable"
   /** Its body has been read, or never will be. */
   readonly release: (response: L) => Effect.Effect<void>
+  /** Whether a response is a value, of which the same may be given to many. */
+  readonly isValue: boolean
 }
 
 /** Asks the origin: for what the cache wants to know, or for what the reader asked, as it came. */
@@ -58,6 +62,15 @@ export interface Options {
 }
 
 const YEAR = 31_536_000_000
+
+// How many hits are at hand as they were given last.
+const LATELY = 256
+
+// What asks for something else than all of it.
+const whole = ["if-none-match", "if-modified-since", "range"]
+
+// What asks for something else than what is fresh, or of somebody else than a cache.
+const demanding = ["cache-control", "pragma", "if-match", "if-unmodified-since"]
 
 // ----- what a load gives
 
@@ -371,6 +384,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       staleIfError: YEAR
     })
 
+    const handle = Handle.of(cache)
+
     // ----- answers
 
     const told = (headers: Headers.Headers, handling: HttpAnswer.Handling, found: HttpAnswer.Found) => ({
@@ -380,6 +395,25 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     const unavailable = (request: HttpPolicy.Request): L =>
       medium.make(request, { status: 504, headers: { "cache-control": "no-store" } }, new Uint8Array())
+
+    // Whole hits of the last moments. Ages and lives are told in seconds, so within one the same is given to all.
+    const lately = new Map<HttpPolicy.Stored, { readonly age: number; readonly left: number; readonly response: L }>()
+
+    /** A hit, from memory. */
+    const hit = (request: HttpPolicy.Request, kept: Kept, age: number, left: number): L => {
+      const { stored } = kept
+      const isPlain = medium.isValue && request.method === "GET" &&
+        !whole.some((name) => request.headers[name] !== undefined)
+      const handling = { hit: true, left } as const
+      if (!isPlain) return give(request, kept, age, handling, "HIT")
+      const [years, rest] = [Math.floor(age / 1000), Math.floor(left / 1000)]
+      const last = lately.get(stored)
+      if (last !== undefined && last.age === years && last.left === rest) return last.response
+      const response = give(request, kept, age, handling, "HIT")
+      if (lately.size >= LATELY) lately.clear()
+      lately.set(stored, { age: years, left: rest, response })
+      return response
+    }
 
     /** Gives what is kept: as 304, in parts, or whole. */
     const give = (
@@ -416,8 +450,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     }
 
     // The time by the clock that ages are counted with, so that no step of the wall clock makes anything younger.
-    const timeOf = ({ stored: { freshness } }: Kept, age: Duration.Duration): number =>
-      freshness.receivedAt + Duration.toMillis(age) - freshness.age
+    const timeAt = ({ stored: { freshness } }: Kept, age: number): number => freshness.receivedAt + age - freshness.age
+    const timeOf = (kept: Kept, age: Duration.Duration): number => timeAt(kept, Duration.toMillis(age))
 
     const pass = <E>(
       request: HttpPolicy.Request,
@@ -474,6 +508,19 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (left === 0) return pass(request, forward, "bypass")
         const uri = HttpPolicy.url(target)
         const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
+        // Most are this: something fresh, which nothing in the request forbids to give.
+        if (!force && !demanding.some((name) => request.headers[name] !== undefined)) {
+          const entry = handle?.fresh(asked, undefined)
+          // It is this cache's.
+          const kept = entry?.value as Kept | Live<L> | undefined
+          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept") {
+            const age = Entry.age(entry, handle.instance.namespace.host.now())
+            const judged = HttpPolicy.evaluate(request, kept.stored, timeAt(kept, age), rules)
+            if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.stored.variant, request.headers)) {
+              return Effect.succeed(hit(request, kept, judged.age, judged.left))
+            }
+          }
+        }
         const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
           const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
@@ -576,7 +623,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                     return Effect.succeed(
                       answer.source === "lookup"
                         ? give(request, value, age, went, "MISS")
-                        : give(request, value, age, { hit: true, left: judged.left }, "HIT")
+                        : hit(request, value, age, judged.left)
                     )
                   case "Stale":
                     return Effect.succeed(give(request, value, age, { hit: true, left: judged.left }, "STALE"))
