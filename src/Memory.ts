@@ -246,7 +246,7 @@ export class Memory<A> {
     next: Entry.Entry<A> | undefined,
     weight: number
   ): void {
-    // Marked, doubted, or bound to another schema: nothing came or went. What comes from a load or a `set` bears no mark.
+    // Marked, doubted, or bound to another schema: nothing came or went. A load and a `set` give what bears no mark.
     const same = before !== undefined && next !== undefined && next.value === before.value &&
       next.bornAt === before.bornAt &&
       ((next.marked >= 0 && (before.marked < 0 || next.marked === before.marked)) ||
