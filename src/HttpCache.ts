@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
+import { Cause, Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
 import {
   Cookies,
   Headers,
@@ -512,6 +512,15 @@ const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Aroun
 // A response may live on what its handler acquired, until it has been read.
 const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
 
+// How a handler failed that saw the request whole: a failure of that reader's, and of nobody else's.
+class Own {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
 // Of routes whose responses are not kept.
 const off = new WeakSet<HttpServerResponse.HttpServerResponse>()
 
@@ -541,6 +550,7 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   },
   // A handler that fails is a server that answers 500.
   kind: () => 500,
+  isOwn: (error) => error instanceof Own,
   release: (response) => {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
@@ -702,7 +712,12 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               wanted === undefined
                 ? Effect.provideContext(app, context)
                 : detached(app, context, box)
-            return Effect.flatMap(answer(asking, forward, () => labels(asking, box.pattern)), (response) => {
+            const answered = Effect.mapError(
+              answer(asking, forward, () => labels(asking, box.pattern)),
+              // It was put into one for who shares the load.
+              (error) => error instanceof Own ? error.error as E : error
+            )
+            return Effect.flatMap(answered, (response) => {
               const scope = scopes.get(response)
               return scope === undefined
                 ? Effect.succeed(response)
@@ -751,7 +766,10 @@ const detached = <E, R>(
         Context.add(Around, box)
       )
       return Effect.matchCauseEffect(restore(Effect.provideContext(responding(app), inner)), {
-        onFailure: (cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
+        onFailure: (cause) => {
+          const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
+          return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
+        },
         onSuccess: (response) => {
           const answer = finished(response, box.route)
           scopes.set(answer, scope)

@@ -29,6 +29,8 @@ export interface Medium<L> {
   readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
   /** What a failure counts as: an outage of that status, or no answer. */
   readonly kind: (error: unknown) => number | "unreachable"
+  /** Whether it is for who asked alone. */
+  readonly isOwn?: (error: unknown) => boolean
   /** Its body has been read, or never will be. */
   readonly release: (response: L) => Effect.Effect<void>
   /** Whether a response is a value, of which the same may be given to many. */
@@ -550,6 +552,11 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               )
             }
             if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
+            if (
+              failure.error !== undefined && failure.id !== asked.id && medium.isOwn?.(failure.error.value) === true
+            ) {
+              return pass(request, forward, "bypass")
+            }
             if (failure.error !== undefined) {
               // What `forward` failed with; readers who share a load share its failure.
               return Effect.fail(failure.error.value as E)
