@@ -81,6 +81,12 @@ class Approach {
   }
 }
 
+/** A flight on its way. */
+interface Waiting<A, E> {
+  readonly flight: Flight.Flight<A, E>
+  readonly approach: Approach
+}
+
 /** A reply, and when it was asked for. */
 interface Reply<A> {
   readonly reply: Store.Reply<A>
@@ -352,9 +358,6 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       flight.clock = Infinity
       this.aloft.add(flight)
     }
-    const approaches = flights.map((flight) => ({ flight, approach: new Approach() }))
-    // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
-    const first = Effect.suspend(() => all(approaches.map(({ approach, flight }) => this.open(flight, approach))))
     const goes = (flights: ReadonlyArray<Flight.Flight<A, E>>): Effect.Effect<void> =>
       Effect.suspend(() => {
         for (const flight of flights) if (!flight.landed) this.namespace.loads(flight)
@@ -362,14 +365,20 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return Effect.catchCause(load(flights), (cause) =>
           Effect.sync(() => flights.forEach((flight) => this.namespace.land(flight, Exit.failCause(cause)))))
       })
-    const run = Effect.flatMap(first, (said) => {
-      const ready = flights.filter((_, i) => said[i] === "load")
-      const waits = approaches.filter((_, i) => said[i] === "wait").map(({ approach, flight }) =>
-        Effect.flatMap(this.turn(flight, approach), (turn) => turn ? goes([flight]) : Effect.void)
-      )
-      const ways = ready.length === 0 ? waits : [goes(ready), ...waits]
-      return all(ways)
-    })
+    // Who waits for another process asks again together with the others of its batch, and loads together with them.
+    const rounds = (waiting: ReadonlyArray<Waiting<A, E>>, isFirst: boolean): Effect.Effect<unknown> => {
+      const wait = isFirst ? 0 : this.pause(waiting)
+      // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
+      const asks = Effect.suspend(() => all(waiting.map(({ approach, flight }) => this.open(flight, approach))))
+      const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
+      return Effect.flatMap(isFirst ? asks : Effect.andThen(pause, asks), (said) => {
+        const ready = waiting.filter((_, i) => said[i] === "load").map(({ flight }) => flight)
+        const rest = waiting.filter((_, i) => said[i] === "wait")
+        const later = Effect.suspend(() => rounds(rest, false))
+        return all<unknown, never>([...ready.length === 0 ? [] : [goes(ready)], ...rest.length === 0 ? [] : [later]])
+      })
+    }
+    const run = rounds(flights.map((flight) => ({ flight, approach: new Approach() })), true)
     const end = Effect.suspend(() => {
       flights.forEach((flight) => this.aloft.delete(flight))
       return all(flights.flatMap((flight) => this.free(flight) ?? []))
@@ -377,18 +386,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     return Effect.asVoid(Effect.ensuring(run, end))
   }
 
-  /** Waits for its turn to load, while another process loads. Whether the turn came. */
-  private turn(flight: Flight.Flight<A, E>, approach: Approach): Effect.Effect<boolean> {
-    return Effect.suspend(() => {
-      const wait = approach.next(this.host.random())
-      return Effect.flatMap(
-        Effect.andThen(
-          wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow,
-          this.open(flight, approach)
-        ),
-        (said) => said === "wait" ? this.turn(flight, approach) : Effect.succeed(said === "load")
-      )
-    })
+  /** How long to wait before the next question: as long as the most impatient of them. */
+  private pause(waiting: ReadonlyArray<Waiting<A, E>>): number {
+    const random = this.host.random()
+    return waiting.reduce((least, { approach }) => Math.min(least, approach.next(random)), Infinity)
   }
 
   /** Asks the store for a key: what it has is for who waits, and it says who may load. */
@@ -401,6 +402,9 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       flight.clock = trust.stamp(host.now(), memory.clock)
       return "load"
     }
+    // Of a batch that waits, this one's readers may have left.
+    if (flight.landed) return Effect.succeed("done")
+    if (flight.landed) return Effect.succeed("done")
     if (spec.codec === undefined || flight.away) return Effect.sync(alone)
     // What the store has is not what it was told.
     if (trust.owes(name)) {

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
+import { Cause, Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
 import {
   Cookies,
   Headers,
@@ -183,6 +183,8 @@ const client: HttpExchange.Medium<HttpClientResponse.HttpClientResponse> = {
   body: (response) => response.stream,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (request, head, body) =>
     HttpServerResponse.toClientResponse(answerOf(head, body, request.method === "HEAD"), {
       request: requestOf(request)
@@ -363,6 +365,8 @@ const message: HttpExchange.Medium<Message> = {
   body: (response) => response.body,
   kind: () => "unreachable",
   release: () => Effect.void,
+  // It names its request, and its body may have been read.
+  isValue: false,
   make: (_, head, body) => ({ ...head, body }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
@@ -508,6 +512,15 @@ const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Aroun
 // A response may live on what its handler acquired, until it has been read.
 const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
 
+// How a handler failed that saw the request whole: a failure of that reader's, and of nobody else's.
+class Own {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
 // Of routes whose responses are not kept.
 const off = new WeakSet<HttpServerResponse.HttpServerResponse>()
 
@@ -537,10 +550,12 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   },
   // A handler that fails is a server that answers 500.
   kind: () => 500,
+  isOwn: (error) => error instanceof Own,
   release: (response) => {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  }
+  },
+  isValue: true
 }
 
 // HTTP counts in seconds.
@@ -579,8 +594,7 @@ export const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? [
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = headers["host"] === undefined ||
-    HttpPolicy.target({ method, url: "/", headers }, "http") !== undefined
+  const isHost = headers["host"] === undefined || HttpPolicy.isHost(headers["host"])
   // Behind a proxy that is trusted, the scheme is the one that it was asked by.
   const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
   return { method, url: isHost ? url : "", headers }
@@ -698,7 +712,12 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               wanted === undefined
                 ? Effect.provideContext(app, context)
                 : detached(app, context, box)
-            return Effect.flatMap(answer(asking, forward, () => labels(asking, box.pattern)), (response) => {
+            const answered = Effect.mapError(
+              answer(asking, forward, () => labels(asking, box.pattern)),
+              // It was put into one for who shares the load.
+              (error) => error instanceof Own ? error.error as E : error
+            )
+            return Effect.flatMap(answered, (response) => {
               const scope = scopes.get(response)
               return scope === undefined
                 ? Effect.succeed(response)
@@ -747,7 +766,10 @@ const detached = <E, R>(
         Context.add(Around, box)
       )
       return Effect.matchCauseEffect(restore(Effect.provideContext(responding(app), inner)), {
-        onFailure: (cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
+        onFailure: (cause) => {
+          const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
+          return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
+        },
         onSuccess: (response) => {
           const answer = finished(response, box.route)
           scopes.set(answer, scope)

@@ -124,7 +124,8 @@ const medium: HttpExchange.Medium<Reply> = {
   tell: (reply, told) => reply instanceof Passed ? reply : { ...reply, headers: { ...reply.headers, ...told } },
   // A handler that fails is a server that answers 500.
   kind: () => 500,
-  release: () => Effect.void
+  release: () => Effect.void,
+  isValue: true
 }
 
 /**

@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
+import * as Entry from "./Entry.ts"
+import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
@@ -27,8 +29,12 @@ export interface Medium<L> {
   readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
   /** What a failure counts as: an outage of that status, or no answer. */
   readonly kind: (error: unknown) => number | "unreachable"
+  /** Whether it is for who asked alone. */
+  readonly isOwn?: (error: unknown) => boolean
   /** Its body has been read, or never will be. */
   readonly release: (response: L) => Effect.Effect<void>
+  /** Whether a response is a value, of which the same may be given to many. */
+  readonly isValue: boolean
 }
 
 /** Asks the origin: for what the cache wants to know, or for what the reader asked, as it came. */
@@ -58,6 +64,15 @@ export interface Options {
 }
 
 const YEAR = 31_536_000_000
+
+// How many hits are at hand as they were given last.
+const LATELY = 256
+
+// What asks for something else than all of it.
+const whole = ["if-none-match", "if-modified-since", "range"]
+
+// What asks for something else than what is fresh, or of somebody else than a cache.
+const demanding = ["cache-control", "pragma", "if-match", "if-unmodified-since"]
 
 // ----- what a load gives
 
@@ -155,6 +170,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
     let order = 0
 
+    // What strangers ask by is remembered with their own words: no more of it than of bodies.
+    let letters = 0
+    const lengthOf = (uri: string, { variants }: Page): number =>
+      Array.from(variants.keys()).reduce((sum, name) => sum + name.length, uri.length)
+    const unlist = (uri: string): void => {
+      const page = pages.get(uri)
+      if (page !== undefined) letters -= lengthOf(uri, page)
+      pages.delete(uri)
+    }
+
     const fieldsOf = (uri: string) => pages.get(uri)?.fields ?? []
 
     const drop = (asked: Asked<L>): Effect.Effect<void> => Effect.ignore(cache.invalidate(asked))
@@ -166,19 +191,22 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const page = known !== undefined && known.fields.join() === fields.join()
           ? known
           : { fields, variants: new Map() }
-        pages.delete(asked.uri)
+        unlist(asked.uri)
         const name = asked.key
         page.variants.delete(name)
         if (fields.length > 0) page.variants.set(name, asked.bare(fields))
-        if (fields.length > 0 || known !== undefined) pages.set(asked.uri, page)
-        for (const uri of pages.keys()) {
-          if (pages.size <= options.capacity) break
-          pages.delete(uri)
-        }
         const [oldest] = page.variants
-        if (oldest === undefined || page.variants.size <= options.variants) return Effect.void
-        page.variants.delete(oldest[0])
-        return drop(oldest[1])
+        const isOver = oldest !== undefined && page.variants.size > options.variants
+        if (isOver) page.variants.delete(oldest[0])
+        if (fields.length > 0 || known !== undefined) {
+          pages.set(asked.uri, page)
+          letters += lengthOf(asked.uri, page)
+        }
+        for (const uri of pages.keys()) {
+          if (pages.size <= options.capacity && letters <= options.maxBytes) break
+          unlist(uri)
+        }
+        return isOver ? drop(oldest[1]) : Effect.void
       })
 
     /** Gives a body whole, or what has been read and the rest of it, where it is longer than what is kept. */
@@ -358,6 +386,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       staleIfError: YEAR
     })
 
+    const handle = Handle.of(cache)
+
     // ----- answers
 
     const told = (headers: Headers.Headers, handling: HttpAnswer.Handling, found: HttpAnswer.Found) => ({
@@ -367,6 +397,25 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     const unavailable = (request: HttpPolicy.Request): L =>
       medium.make(request, { status: 504, headers: { "cache-control": "no-store" } }, new Uint8Array())
+
+    // Whole hits of the last moments. Ages and lives are told in seconds, so within one the same is given to all.
+    const lately = new Map<HttpPolicy.Stored, { readonly age: number; readonly left: number; readonly response: L }>()
+
+    /** A hit, from memory. */
+    const hit = (request: HttpPolicy.Request, kept: Kept, age: number, left: number): L => {
+      const { stored } = kept
+      const isPlain = medium.isValue && request.method === "GET" &&
+        !whole.some((name) => request.headers[name] !== undefined)
+      const handling = { hit: true, left } as const
+      if (!isPlain) return give(request, kept, age, handling, "HIT")
+      const [years, rest] = [Math.floor(age / 1000), Math.floor(left / 1000)]
+      const last = lately.get(stored)
+      if (last !== undefined && last.age === years && last.left === rest) return last.response
+      const response = give(request, kept, age, handling, "HIT")
+      if (lately.size >= LATELY) lately.clear()
+      lately.set(stored, { age: years, left: rest, response })
+      return response
+    }
 
     /** Gives what is kept: as 304, in parts, or whole. */
     const give = (
@@ -403,8 +452,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     }
 
     // The time by the clock that ages are counted with, so that no step of the wall clock makes anything younger.
-    const timeOf = ({ stored: { freshness } }: Kept, age: Duration.Duration): number =>
-      freshness.receivedAt + Duration.toMillis(age) - freshness.age
+    const timeAt = ({ stored: { freshness } }: Kept, age: number): number => freshness.receivedAt + age - freshness.age
+    const timeOf = (kept: Kept, age: Duration.Duration): number => timeAt(kept, Duration.toMillis(age))
 
     const pass = <E>(
       request: HttpPolicy.Request,
@@ -461,6 +510,19 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (left === 0) return pass(request, forward, "bypass")
         const uri = HttpPolicy.url(target)
         const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
+        // Most are this: something fresh, which nothing in the request forbids to give.
+        if (!force && !demanding.some((name) => request.headers[name] !== undefined)) {
+          const entry = handle?.fresh(asked, undefined)
+          // It is this cache's.
+          const kept = entry?.value as Kept | Live<L> | undefined
+          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept") {
+            const age = Entry.age(entry, handle.instance.namespace.host.now())
+            const judged = HttpPolicy.evaluate(request, kept.stored, timeAt(kept, age), rules)
+            if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.stored.variant, request.headers)) {
+              return Effect.succeed(hit(request, kept, judged.age, judged.left))
+            }
+          }
+        }
         const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
           const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
@@ -490,6 +552,11 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               )
             }
             if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
+            if (
+              failure.error !== undefined && failure.id !== asked.id && medium.isOwn?.(failure.error.value) === true
+            ) {
+              return pass(request, forward, "bypass")
+            }
             if (failure.error !== undefined) {
               // What `forward` failed with; readers who share a load share its failure.
               return Effect.fail(failure.error.value as E)
@@ -563,7 +630,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                     return Effect.succeed(
                       answer.source === "lookup"
                         ? give(request, value, age, went, "MISS")
-                        : give(request, value, age, { hit: true, left: judged.left }, "HIT")
+                        : hit(request, value, age, judged.left)
                     )
                   case "Stale":
                     return Effect.succeed(give(request, value, age, { hit: true, left: judged.left }, "STALE"))

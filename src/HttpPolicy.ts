@@ -532,6 +532,9 @@ const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^]*)$/i
 const host = /^((?:[a-z0-9._~!$&'()*+;=-]|%[0-9a-f]{2})+|\[[0-9a-f:.]+\])(?::(\d{0,5}))?$/i
 const ports: { readonly [scheme: string]: string } = { http: "80", https: "443" }
 
+/** Whether a text is a host, with or without a port. */
+export const isHost = (text: string): boolean => host.test(text)
+
 /**
  * What a request asks for, which is what names its responses: scheme and host in lower case, the default port left out,
  * everything else exactly as it came. `undefined` where that can't be told. An absolute URL says it alone, else `Host`
@@ -543,7 +546,7 @@ export const target = (request: Request, scheme: string): Target | undefined => 
   const [, name, port = ""] = host.exec(authority) ?? []
   const path = rest === "" || rest.startsWith("?") ? `/${rest}` : rest
   const kind = named.toLowerCase()
-  if (name === undefined || !(kind in ports) || !/^\/[\x21-\x7e\x80-\uffff]*$/.test(path)) return undefined
+  if (name === undefined || !Object.hasOwn(ports, kind) || !/^\/[\x21-\x7e\x80-\uffff]*$/.test(path)) return undefined
   const suffix = port === "" || Number(port) === Number(ports[kind]) ? "" : `:${Number(port)}`
   return [kind, `${name.toLowerCase()}${suffix}`, path]
 }

@@ -246,10 +246,15 @@ export class Memory<A> {
     next: Entry.Entry<A> | undefined,
     weight: number
   ): void {
-    // Marked, or bound to another schema: nothing came or went.
+<<<<<<< HEAD
+    // Marked, doubted, or bound to another schema: nothing came or went. What a load or a `set` brings bears no mark.
+=======
+    // Marked, doubted, or bound to another schema: nothing came or went. A load and a `set` give what bears no mark.
+>>>>>>> 932c59094a80f2160a651e7be37ed22478d8d844
     const same = before !== undefined && next !== undefined && next.value === before.value &&
       next.bornAt === before.bornAt &&
-      ((next.marked >= 0 && before.marked < 0) || next.terms.schema !== before.terms.schema)
+      ((next.marked >= 0 && (before.marked < 0 || next.marked === before.marked)) ||
+        next.terms.schema !== before.terms.schema)
     const heavy = next === undefined ? 0 : same ? cell.weight : weight
     this.weight += heavy - cell.weight
     cell.weight = heavy

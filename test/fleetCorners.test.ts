@@ -3,12 +3,12 @@
  * the middle of a step.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Option, Queue, Schema, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Queue, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Store from "../src/Store.ts"
 import * as Swr from "../src/Swr.ts"
 import * as Testing from "../src/Testing.ts"
-import { ended, interrupted, join, settle, start } from "./Origin.ts"
+import { collect, ended, interrupted, join, settle, start } from "./Origin.ts"
 
 type Service = Store.Store["Service"]
 
@@ -144,7 +144,93 @@ describe("trust that runs out at once", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("many keys that another process loads", () => {
+  it.effect("are asked for again together, and loaded together when it has gone", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const a = yield* processOf(store, "a")
+      const b = yield* processOf(store, "b")
+      const asked: Array<number> = []
+      const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
+      const spec = { name: "numbers", schema, ...windows }
+      const many = Swr.make({
+        ...spec,
+        lookupMany: (keys: ReadonlyArray<string>) =>
+          Effect.sync(() => {
+            asked.push(keys.length)
+            return new Map(keys.map((key) => [key, 1]))
+          })
+      })
+      const cache = yield* a.use(many)
+      const other = yield* b.use(Swr.make({ ...spec, lookup: () => Effect.never }))
+      const holder = yield* start(other.getMany(keys))
+      yield* settle
+      const reader = yield* start(cache.getMany(keys))
+      yield* pass(500)
+      assert.isBelow((yield* store.counts("a")).roundTrips, 20)
+      yield* Fiber.interrupt(holder)
+      yield* pass(150)
+      assert.deepStrictEqual(yield* join(reader), keys.map(() => 1))
+      assert.deepStrictEqual(asked, [200])
+    }).pipe(Effect.scoped))
+})
+
+describe("a store that begins a new epoch", () => {
+  it.effect("R15: what was marked weighs what it weighed, and whoever watches hears nothing", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const a = yield* processOf(store, "a", { refreshes: 0 })
+      const cache = yield* a.use(Swr.make({
+        name: "numbers",
+        lookup: () => Effect.succeed(1),
+        schema,
+        ...windows,
+        weight: { of: () => 100, max: 1000 }
+      }))
+      for (const key of ["k", "l", "m"]) {
+        yield* cache.get(key)
+        yield* settle
+        yield* cache.invalidate(key, { mode: "soft" })
+      }
+      const { seen } = yield* collect(cache.changes("k"))
+      yield* store.restart
+      yield* TestClock.adjust("5 seconds")
+      for (const key of ["k", "l", "m"]) yield* cache.get(key)
+      yield* settle
+      const { size, weight } = yield* cache.stats
+      assert.deepStrictEqual([size, weight], [3, 300])
+      assert.strictEqual(seen.length, 1)
+    }).pipe(Effect.scoped))
+})
+
 describe("debts", () => {
+  for (const [what, count] of [["tags", 500], ["keys", 10_001]] as const) {
+    it.effect(`R11: ${count} ${what} that the store did not hear are told when it is back, and none is left`, () =>
+      Effect.gen(function*() {
+        const store = yield* Testing.simulatedStore()
+        const a = yield* processOf(store, "a")
+        const b = yield* processOf(store, "b")
+        const cache = yield* a.use(numbers(() => Effect.succeed(1)))
+        const other = yield* b.use(numbers(() => Effect.succeed(2)))
+        yield* other.set("k7", 5)
+        yield* store.down("away")
+        for (let i = 0; i < count; i++) {
+          yield* Effect.exit(what === "tags" ? cache.invalidateTag(`t${i}`) : cache.invalidate(`k${i}`))
+        }
+        yield* store.up
+        yield* TestClock.adjust("5 seconds")
+        yield* cache.get("other")
+        for (let i = 0; i < 50; i++) yield* settle
+        const before = (yield* store.counts("a")).change
+        yield* other.set("z", 7)
+        yield* settle
+        assert.strictEqual(yield* cache.get("z"), 7, "from the store")
+        yield* settle
+        assert.strictEqual((yield* store.counts("a")).change, before)
+        assert.strictEqual(yield* other.get("k7"), what === "tags" ? 5 : 2)
+      }).pipe(Effect.scoped))
+  }
+
   it.effect("R11, R14: a tag that a store without tags did not hear is no debt for ever", () =>
     Effect.gen(function*() {
       const store = yield* Testing.simulatedStore({ powers: { announces: false, tags: false } })

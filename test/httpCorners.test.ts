@@ -2,7 +2,7 @@
  * The HTTP cache in its corners: over a store, what strangers send, and what a handler is shown.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as Testing from "effect-swr/Testing"
@@ -171,7 +171,7 @@ describe("what strangers send", () => {
 })
 
 const serve = (
-  routes: Layer.Layer<never, never, HttpRouter.HttpRouter | HttpCache.HttpCache>,
+  routes: Layer.Layer<never, never, HttpRouter.HttpRouter | HttpCache.HttpCache | HttpRouter.Request<"Error", string>>,
   options: HttpCache.Options = {}
 ) =>
   Effect.map(
@@ -228,6 +228,27 @@ describe("what a handler is shown", () => {
       assert.include(two[0][2], "one")
       assert.include(two[1][2], "two")
       assert.notInclude((yield* get("/in", { "x-api-key": "one" }))[2], "one")
+    }).pipe(Effect.scoped))
+
+  it.live("a route that is left out fails for who asked alone", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const began = yield* Deferred.make<void>()
+      const handler = Effect.gen(function*() {
+        const { headers } = yield* HttpServerRequest.HttpServerRequest
+        yield* Deferred.succeed(began, undefined)
+        yield* Deferred.await(gate)
+        return headers["x-api-key"] === "bad" ? yield* Effect.fail("denied") : HttpServerResponse.text("granted")
+      })
+      const out = HttpRouter.add("GET", "/out", handler).pipe(Layer.provide(HttpCache.route({ enabled: false }).layer))
+      const get = yield* serve(Layer.mergeAll(out, HttpCache.layerGlobal({ freshFor: "1 minute" })))
+      const bad = yield* start(get("/out", { "x-api-key": "bad" }))
+      yield* Deferred.await(began)
+      const good = yield* start(get("/out", { "x-api-key": "good" }))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual((yield* Fiber.join(bad))[0], 500)
+      assert.strictEqual((yield* Fiber.join(good))[2], "granted")
     }).pipe(Effect.scoped))
 
   it.live("of cookies that are ignored it sees none", () =>

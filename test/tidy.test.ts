@@ -34,7 +34,7 @@ const house: Record<string, string> = {
   HttpPolicy: "HttpHeaders",
   HttpAnswer: "HttpHeaders, type HttpPolicy",
   HttpRecord: "",
-  HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Swr",
+  HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Handle, Entry, Swr",
   HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   HttpCachePromise: "HttpCache, HttpExchange, HttpPolicy, type Swr, type SwrPromise",
