@@ -19,7 +19,7 @@ export * as Event from "./Event.ts"
 export * as Policy from "./Policy.ts"
 
 /**
- * How the place where entries outlive the process fails.
+ * The port to a place where entries outlive the process, and how it fails.
  *
  * @since 0.1.0
  */
