@@ -748,8 +748,10 @@ export const labelOf = (path: string): string => `route:${parents(path).at(-1) ?
  */
 export const labels = (request: Request, pattern: string | undefined): ReadonlyArray<string> =>
   [
-    ...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"),
-    ...pattern === undefined ? [] : parents(pattern)
+    ...new Set([
+      ...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"),
+      ...pattern === undefined ? [] : parents(pattern)
+    ])
   ].map(labelOf)
 
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.

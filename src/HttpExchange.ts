@@ -317,7 +317,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
         return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
       }
-      return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), body, head.status, false, {
+      // A view would keep all that it is a view of.
+      const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
+      return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), own, head.status, false, {
         began,
         before
       })

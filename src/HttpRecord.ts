@@ -34,7 +34,7 @@ const stored = Schema.Struct({
   length: count
 })
 
-const Kept = Schema.Struct({
+const form = Schema.Struct({
   _tag: Schema.Literal("Kept"),
   stored,
   body: Schema.Uint8Array,
@@ -56,7 +56,18 @@ const Kept = Schema.Struct({
 })
 
 /** A response that is kept, or was to be. */
-export type Kept = typeof Kept.Type
+export type Kept = typeof form.Type
+
+const isKept = Schema.is(form)
+
+// In memory it is looked at and left as it is: a copy, field by field, would take twice the room.
+const Kept = Schema.declare((u: unknown): u is Kept => isKept(u), {
+  toCodecJson: () =>
+    Schema.link<Kept>()(Schema.toCodecJson(form), {
+      encode: SchemaGetter.passthrough(),
+      decode: SchemaGetter.passthrough()
+    })
+})
 
 /** A response for the reader who asked, and for nobody else. */
 export class Live<L> {

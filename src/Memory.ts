@@ -111,7 +111,8 @@ export class Memory<A> {
   /** Found last: a load looks at its key several times in one step. */
   private last: Cell<A> | undefined = undefined
   private readonly eviction: Eviction.Eviction<Cell<A>>
-  private readonly tagged = new Map<string, Set<Cell<A>>>()
+  /** A tag that one cell alone bears has no set: that would weigh as much as the cell. */
+  private readonly tagged = new Map<string, Cell<A> | Set<Cell<A>>>()
   private readonly watchers = new Map<Key.Name, Set<Watcher<A>>>()
   private readonly notes = new Notes()
   private readonly capacity: number
@@ -163,7 +164,8 @@ export class Memory<A> {
 
   /** The cells whose entry bears a tag. */
   withTag(tag: string): ReadonlyArray<Cell<A>> {
-    return Array.from(this.tagged.get(tag) ?? [])
+    const cells = this.tagged.get(tag)
+    return cells === undefined ? [] : cells instanceof Set ? Array.from(cells) : [cells]
   }
 
   /** Remembers when a tag was invalidated, for the loads under way whose tags nobody knows yet. */
@@ -258,8 +260,9 @@ export class Memory<A> {
       for (const tag of before?.terms.tags ?? []) this.untag(tag, cell)
       for (const tag of next?.terms.tags ?? []) {
         const cells = this.tagged.get(tag)
-        if (cells === undefined) this.tagged.set(tag, new Set([cell]))
-        else cells.add(cell)
+        if (cells === undefined) this.tagged.set(tag, cell)
+        else if (cells instanceof Set) cells.add(cell)
+        else if (cells !== cell) this.tagged.set(tag, new Set([cells, cell]))
       }
     }
     if (!same && this.watchers.size > 0) this.watchers.get(cell.key)?.forEach((watcher) => watcher(next))
@@ -267,9 +270,8 @@ export class Memory<A> {
 
   private untag(tag: string, cell: Cell<A>): void {
     const cells = this.tagged.get(tag)
-    if (cells === undefined) return
-    cells.delete(cell)
-    if (cells.size === 0) this.tagged.delete(tag)
+    if (cells instanceof Set) cells.delete(cell)
+    if (cells === cell || (cells instanceof Set && cells.size === 0)) this.tagged.delete(tag)
   }
 
   private shrink(now: number, newcomer: Cell<A>): void {
