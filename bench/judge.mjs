@@ -5,6 +5,7 @@ const perCall = "effect-swr, runPromise"
 const synchronous = "effect-swr, runSync"
 const face = "effect-swr, SwrPromise"
 const effect = "Effect Cache, in a fiber"
+const middleware = "effect-swr, HttpCache.route"
 const fleet = "effect-swr over Redis, in a fiber"
 const bento = "BentoCache over Redis"
 
@@ -35,7 +36,10 @@ const ratios = [
   ["n", fleet, 2, "bare GET, in a fiber"],
   ["n", fleet, 1, bento],
   ["o", fleet, 1.05, fiber],
-  ["o", fleet, 1, bento]
+  ["o", fleet, 1, bento],
+  ["p", middleware, 1.25, "bare Effect server"],
+  ["p", middleware, 1, "Express, apicache"],
+  ["p", middleware, 1, "undici, caching proxy"]
 ]
 
 /** The ratio of two rows: per round where there are samples, since a slow moment is slow for both. */

@@ -4,7 +4,6 @@ import apicache from "apicache"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import express from "express"
-import expeditious from "express-expeditious"
 import fastify from "fastify"
 import { createServer } from "node:http"
 import { pipeline } from "node:stream"
@@ -37,8 +36,6 @@ const listening = (server, runs = () => 0) =>
       }))
   )
 
-let spaces = 0
-
 const counter = () => {
   const count = { runs: 0 }
   return { count, runs: () => count.runs }
@@ -69,13 +66,13 @@ const said = {
   "x-cache": "HIT"
 }
 
-const effect = async (routesOf, headers = {}) => {
+const effect = async (routesOf, headers = {}, bytes = () => body) => {
   const { count, runs } = counter()
   const scope = Scope.makeUnsafe()
   const server = createServer()
   const handler = Effect.sync(() => {
     count.runs++
-    return HttpServerResponse.uint8Array(body, { contentType: "application/json", headers })
+    return HttpServerResponse.uint8Array(bytes(), { contentType: "application/json", headers })
   })
   const app = HttpRouter.serve(routesOf(HttpRouter.add("GET", "/p/:id", handler)), {
     disableLogger: true,
@@ -110,12 +107,15 @@ export const effectSwr = {
   config: "the same behind HttpCache.route({ freshFor: 1 hour }), HttpCache.layer({ capacity, maxBytes: 1 GiB })",
   only: ["http", "http cache"],
   open: () =>
-    effect((routes) =>
-      routes.pipe(
-        Layer.provide(HttpCache.route({ freshFor: hour }).layer),
-        Layer.provide(HttpCache.layer({ capacity: 100_000, maxBytes: 2 ** 30 })),
-        Layer.provide(Swr.layer())
-      )
+    effect(
+      (routes) =>
+        routes.pipe(
+          Layer.provide(HttpCache.route({ freshFor: hour }).layer),
+          Layer.provide(HttpCache.layer({ capacity: 100_000, maxBytes: 2 ** 30 })),
+          Layer.provide(Swr.layer())
+        ),
+      {},
+      () => body.slice()
     )
 }
 
@@ -161,15 +161,6 @@ export const api = {
       const cache = apicache.newInstance({ defaultDuration: hour })
       return [[cache.middleware(hour)], () => cache.clear()]
     })
-}
-
-/** @type {import("../contenders.mjs").Contender} */
-export const expedited = {
-  name: "Express, express-expeditious",
-  edge: "promise",
-  config: "the same behind express-expeditious, its engine in memory",
-  only: ["http", "http cache"],
-  open: () => expressed(() => [[expeditious({ namespace: `bench${++spaces}`, defaultTtl: "1 hour" })]])
 }
 
 const fastified = async (hook) => {
