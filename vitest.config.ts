@@ -28,6 +28,8 @@ export default defineConfig({
       // By themselves: what keeps both cores busy beside them would be taken for a slow server.
       { extends: true, test: { name: "real", include: real, sequence: { groupOrder: 1 } } }
     ],
+    // Vitest would leave one core of two idle; real parts mostly wait.
+    maxWorkers: 2,
     testTimeout: 10_000,
     hookTimeout: 10_000
   },
