@@ -105,8 +105,8 @@ const bugs = [
   ]],
   ["all processes draw the same tokens", [
     "Fleet",
-    "return part() + part()",
-    "return `${part()}`.slice(0, 0) + \"token\""
+    "this.random = `${part()}${part()}-`",
+    "this.random = `${part()}`.slice(0, 0)"
   ]],
   ["loads in spite of another's lease", [
     "Fleet",
@@ -135,7 +135,7 @@ const kinds = [
 ]
 
 const names = process.argv.slice(2)
-const most = Number(process.env.MOST ?? 4000)
+const most = Number(process.env.MOST ?? 8000)
 const missed = []
 for (const [name, ...changes] of bugs) {
   if (names.length > 0 && !names.some((some) => name.includes(some))) continue
