@@ -299,10 +299,11 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { asked, name, policy, request, source = "memory" } = reader
     const { host, namespace } = this
     if (host.closed) return Exit.interrupt()
-    this.fitting(name, request.spec)
+    const fitting = this.fitting(name, request.spec)
     const look = namespace.tier?.look(name, at, policy, asked)
     if (look === ASK) return look
-    const state = this.memory.state(name)
+    // To look may put what memory has in doubt.
+    const state = look === undefined ? fitting : this.memory.state(name)
     const known = look === undefined ? state : look.state
     const decision = State.read(known, at, policy)
     const entry = known.entry
