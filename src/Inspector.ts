@@ -202,7 +202,7 @@ const isOfThisMachine = (address: NetAddress.SocketAddress): boolean =>
 /** Without its port and brackets. */
 const nameOf = (host: string): string => host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
 
-const forwarding = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"]
+const forwarding = /^(forwarded|x-forwarded-.*|x-real-ip)$/
 
 /** Why a request is not answered; a pure judgement of what it says of itself. */
 const refusal = (kind: Kind, request: HttpServerRequest.HttpServerRequest, rules: Rules): Refusal | undefined => {
@@ -214,7 +214,9 @@ const refusal = (kind: Kind, request: HttpServerRequest.HttpServerRequest, rules
   }
   if (!rules.guarded) {
     // Behind a proxy an address of this machine says nothing of who asks.
-    if (forwarding.some((name) => header(name) !== undefined)) return [403, "through a proxy it needs a guard"]
+    if (Object.keys(request.headers).some((name) => forwarding.test(name))) {
+      return [403, "through a proxy it needs a guard"]
+    }
     if (Option.exists(request.remoteAddress, (address) => !isLoopback(address))) return [403, "it needs a guard"]
   }
   if (kind === "page") return undefined

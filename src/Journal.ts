@@ -50,12 +50,17 @@ export const bounds = { keys: 20_000, lines: 40_000, linesOfKey: 100, seconds: 3
 
 /** A key as it is remembered and shown: a long one is cut, and says how long it was. */
 export const cut = (key: string): string =>
-  key.length <= bounds.keyLength ? key : `${key.slice(0, bounds.keyLength)}… (${key.length} characters)`
+  key.length <= bounds.keyLength ? key : [key.slice(0, bounds.keyLength), `… (${key.length} characters)`].join("")
 
 /** The name of a failure. Its message may hold what nobody should see. */
 export const errorName = (error: unknown): string => {
-  const field = (name: string) =>
-    typeof error === "object" && error !== null && name in error ? (error as Record<string, unknown>)[name] : undefined
+  const field = (name: string) => {
+    try {
+      return typeof error === "object" && error !== null ? (error as Record<string, unknown>)[name] : undefined
+    } catch {
+      return undefined
+    }
+  }
   const name = [field("_tag"), field("name")].find((name) => typeof name === "string" && name !== "")
   return typeof name === "string" ? name.slice(0, 80) : typeof error
 }
@@ -119,6 +124,7 @@ class Track {
   /** The lines that may still count up, and among them that of fresh hits: it is asked for most. */
   readonly open = new Map<string, Line>()
   hit: Line | undefined = undefined
+  name: Key.Name | undefined = undefined
   forgotten = false
 }
 
@@ -168,8 +174,11 @@ export class Journal {
     const track = isWhole ? chronicle.whole : this.track(chronicle, cut(event.key), event._tag === "Load")
     this.count(event, chronicle.at(now), track, now)
     if (isPlain) {
-      if (chronicle.hits.size >= bounds.keys) chronicle.hits.clear()
-      chronicle.hits.set(event.name, track)
+      const { name } = event
+      if (typeof name === "number" || name.length <= bounds.keyLength) {
+        if (track.name !== undefined) chronicle.hits.delete(track.name)
+        chronicle.hits.set(track.name = name, track)
+      }
     }
     const facts = isWhole ? { ...factsOf(event), whole: 1 } : factsOf(event)
     const same = sameness(event._tag, facts)
@@ -231,13 +240,14 @@ export class Journal {
     tracks.set(key, track = new Track())
     if (++this.keys > bounds.keys) {
       // From the cache that has most, so that a large one does not make the others forget.
-      let most = tracks
-      for (const { tracks } of this.caches.values()) if (tracks.size > most.size) most = tracks
-      const oldest = most.keys().next().value
-      const left = oldest === undefined ? undefined : most.get(oldest)
+      let most = chronicle
+      for (const other of this.caches.values()) if (other.tracks.size > most.tracks.size) most = other
+      const oldest = most.tracks.keys().next().value
+      const left = oldest === undefined ? undefined : most.tracks.get(oldest)
       if (oldest !== undefined && left !== undefined) {
         left.forgotten = true
-        most.delete(oldest)
+        most.tracks.delete(oldest)
+        if (left.name !== undefined) most.hits.delete(left.name)
         this.keys--
       }
     }

@@ -193,7 +193,7 @@ export const shape = (value: unknown): string => {
 
 /**
  * A value as text: bounded in depth, width and length, with `<redacted>` for what is `Redacted`. No code of the value's
- * runs: getters are named, not called.
+ * runs: getters of objects are named, not called.
  */
 export const print = (value: unknown): string => {
   let left = limits.all

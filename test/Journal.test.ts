@@ -130,4 +130,15 @@ describe("Journal", () => {
     assert.match(cut(key), /^x{1000}… \(10000000 characters\)$/)
     assert.deepStrictEqual(log(told([hit(key)]), cut(key)), [["Hit", 1]])
   })
+
+  it("the memory of hits is within the bound of keys, over all caches, and keeps no long key", () => {
+    const journal = new Journal()
+    for (let cache = 0; cache < 3; cache++) {
+      for (let key = 0; key < bounds.keys; key++) journal.tell(new Event.Hit(`c${cache}`, `k${key}`, 1), key)
+    }
+    journal.tell(new Event.Hit("c0", "x".repeat(10_000), 1), 1)
+    const names = Array.from(journal["caches"].values()).flatMap(({ hits }) => Array.from(hits.keys()))
+    assert.isAtMost(names.length, bounds.keys)
+    assert.isTrue(names.every((name) => String(name).length <= bounds.keyLength))
+  })
 })

@@ -461,4 +461,24 @@ describe("it ends with its scope", () => {
       yield* known.get("a")
       assert.deepInclude((yield* told("limit=1")).rows[0]?.reads, { fresh: 1, waited: 0 })
     }))
+
+  it.live("R9: an error whose `_tag` throws fails its reader as it would without the page", () =>
+    Effect.gen(function*() {
+      const evil = {
+        get _tag(): string {
+          throw new Error("boom")
+        }
+      }
+      const { use } = yield* serve(Inspector.layer())
+      const cache = yield* use(Swr.make({ name: "e", lookup: (_: string) => Effect.fail(evil), freshFor: "1 hour" }))
+      assert.strictEqual(yield* Effect.flip(cache.get("k")), evil)
+    }))
+
+  it.live("I23: every x-forwarded-* is a proxy", () =>
+    Effect.gen(function*() {
+      const { view } = yield* serve()
+      for (const name of ["x-forwarded-proto", "x-forwarded-port", "x-forwarded-server"]) {
+        assert.strictEqual((yield* view("", { [name]: "x" })).status, 403, name)
+      }
+    }))
 })
