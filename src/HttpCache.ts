@@ -645,10 +645,10 @@ const finished = (
   return answer
 }
 
-// Each of its parents too, so that what is below a pattern is found by it.
+// Each of its parents too, so that what is below a pattern is found by it. Below the root is all there is.
 const parents = (path: string): ReadonlyArray<string> => {
   const parts = (/^[^?#]*/.exec(path)?.[0] ?? "").split("/").filter((part) => part !== "").slice(0, 16)
-  return ["/", ...parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`)]
+  return parts.map((_, i) => ["route:", ...parts.slice(0, i + 1)].join("/"))
 }
 
 /**
@@ -729,30 +729,29 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
       return HttpCache.of({
         ...table,
         cached,
-        invalidateRoute: (pattern) => table.invalidateTag(labelOf(pattern))
+        invalidateRoute: (pattern) => invalidateRoute(table, pattern)
       })
     })
   )
 
 /**
- * The tag of all that is below a path or a pattern.
+ * All that is below a path or a pattern is gone.
  *
  * @internal
  */
-export const labelOf = (path: string): string => `route:${parents(path).at(-1) ?? "/"}`
+export const invalidateRoute = (table: Table, path: string): Effect.Effect<void> => {
+  const tag = parents(path).at(-1)
+  return tag === undefined ? table.clear : table.invalidateTag(tag)
+}
 
 /**
  * By which a response is found: its path and its route's pattern, each with what is above it.
  *
  * @internal
  */
-export const labels = (request: Request, pattern: string | undefined): ReadonlyArray<string> =>
-  [
-    ...new Set([
-      ...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"),
-      ...pattern === undefined ? [] : parents(pattern)
-    ])
-  ].map(labelOf)
+export const labels = (request: Request, pattern = "/"): ReadonlyArray<string> => [
+  ...new Set([...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"), ...parents(pattern)])
+]
 
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
 const detached = <E, R>(

@@ -200,7 +200,7 @@ export const make = ({ context }: SwrPromise.Caches, options: HttpCache.Options 
         return exchange.pass().then(() => undefined)
       }),
     invalidateRoute: (...patterns) =>
-      run(Effect.forEach(patterns, (pattern) => table.invalidateTag(HttpCache.labelOf(pattern)), { discard: true })),
+      run(Effect.forEach(patterns, (pattern) => HttpCache.invalidateRoute(table, pattern), { discard: true })),
     invalidate: (url) => run(table.invalidate(url)),
     invalidateTag: (tag) => run(table.invalidateTag(tag)),
     clear: () => run(table.clear),

@@ -13,7 +13,8 @@ import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
-import { type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
+import { bufferOf, type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
+import type * as Job from "./Job.ts"
 import * as Swr from "./Swr.ts"
 
 /** The kind of responses that are exchanged: a client's or a server's. */
@@ -65,8 +66,16 @@ export interface Options {
 
 const YEAR = 31_536_000_000
 
-// How many hits are at hand as they were given last.
+// How many hits are at hand as they were given last, and how many URLs as they were read.
 const LATELY = 256
+
+// What a response takes beside its text and its body, in bytes.
+const BESIDE = 896
+
+// A URL that is longer is read each time.
+const LONG = 512
+
+const none: ReadonlyArray<string> = []
 
 // What asks for something else than all of it.
 const whole = ["if-none-match", "if-modified-since", "range"]
@@ -78,7 +87,7 @@ const demanding = ["cache-control", "pragma", "if-match", "if-unmodified-since"]
 
 /** The origin failed: with a response, or with none. */
 class Failed extends Data.TaggedError("Failed")<{
-  readonly id: string
+  readonly began: number
   readonly kind: number | "unreachable"
   /** What it answered, whole: for who asked alone, or for all who wait and say the same of some fields. */
   readonly reply:
@@ -97,33 +106,47 @@ class Failed extends Data.TaggedError("Failed")<{
   }
 }
 
-// Tells requests of this process apart.
-let requests = 0
+/** Where a request goes, read once for all that go there. */
+interface Place {
+  readonly host: string | undefined
+  readonly target: HttpPolicy.Target
+  readonly uri: string
+  /** What names a response that varies by nothing. */
+  readonly key: string
+}
+
+const placeOf = (target: HttpPolicy.Target, host?: string): Place => ({
+  host,
+  target,
+  uri: HttpPolicy.url(target),
+  // No part of a target has a space in it.
+  key: `${target.join(" ")} `
+})
 
 /** One request that wants an answer. Its key tells what it asks for. */
 class Asked<L> {
-  readonly id = `${++requests}`
   /** Somebody waits for the answer. */
   waits = true
+  /** The last load that it began, if it did, and what is to become of what that gave. */
+  began = 0
+  keep: Job.Keep = "share"
   readonly key: string
-  readonly target: HttpPolicy.Target
-  readonly uri: string
+  readonly place: Place
   readonly request: HttpPolicy.Request
   readonly forward: Forward<L, unknown>
   readonly labels: () => ReadonlyArray<string>
 
   constructor(
-    target: HttpPolicy.Target,
+    place: Place,
     fields: ReadonlyArray<string>,
     request: HttpPolicy.Request,
     forward: Forward<L, unknown>,
     labels: () => ReadonlyArray<string> = () => []
   ) {
-    this.target = target
-    this.uri = HttpPolicy.url(target)
-    // No part of a target has a space in it.
-    const suffix = fields.length === 0 ? "" : JSON.stringify(HttpPolicy.variant(fields, request.headers))
-    this.key = `${target.join(" ")} ${suffix}`
+    this.place = place
+    this.key = fields.length === 0
+      ? place.key
+      : `${place.key}${JSON.stringify(HttpPolicy.variant(fields, request.headers))}`
     this.request = request.method === "GET" ? request : { ...request, method: "GET" }
     this.forward = forward
     this.labels = labels
@@ -132,7 +155,7 @@ class Asked<L> {
   /** The same key, without the reader it came from. */
   bare(fields: ReadonlyArray<string>): Asked<never> {
     const headers = Object.fromEntries(fields.map((field) => [field, this.request.headers[field]]))
-    return new Asked(this.target, fields, { method: "GET", url: this.uri, headers }, () => Effect.never)
+    return new Asked(this.place, fields, { method: "GET", url: this.place.uri, headers }, () => Effect.never)
   }
 }
 
@@ -180,18 +203,41 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       pages.delete(uri)
     }
 
-    const fieldsOf = (uri: string) => pages.get(uri)?.fields ?? []
+    const fieldsOf = (uri: string) => (pages.size === 0 ? undefined : pages.get(uri)?.fields) ?? none
+
+    const words = new Map<string, string>()
+    /** The same text for all who keep it: a `Date`, a `Cache-Control` and a route are of many responses. */
+    const same = (text: string): string => {
+      const known = words.get(text)
+      if (known !== undefined || text.length > LONG) return known ?? text
+      if (words.size >= LATELY) words.clear()
+      words.set(text, text)
+      return text
+    }
+
+    const places = new Map<string, Place>()
+    const placeFor = (request: HttpPolicy.Request): Place | undefined => {
+      const host = Headers.text(request.headers, "host")
+      const known = places.get(request.url)
+      if (known !== undefined && known.host === host) return known
+      const target = HttpPolicy.target(request, options.scheme)
+      if (target === undefined) return undefined
+      const place = placeOf(target, host)
+      if (places.size >= LATELY) places.clear()
+      if (request.url.length <= LONG) places.set(request.url, place)
+      return place
+    }
 
     const drop = (asked: Asked<L>): Effect.Effect<void> => Effect.ignore(cache.invalidate(asked))
 
     /** Notes by what a URI varies; the oldest of too many variants is dropped. */
     const note = (asked: Asked<L>, fields: ReadonlyArray<string>): Effect.Effect<void> =>
       Effect.suspend(() => {
-        const known = pages.get(asked.uri)
+        const known = pages.get(asked.place.uri)
         const page = known !== undefined && known.fields.join() === fields.join()
           ? known
           : { fields, variants: new Map() }
-        unlist(asked.uri)
+        unlist(asked.place.uri)
         const name = asked.key
         page.variants.delete(name)
         if (fields.length > 0) page.variants.set(name, asked.bare(fields))
@@ -199,8 +245,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const isOver = oldest !== undefined && page.variants.size > options.variants
         if (isOver) page.variants.delete(oldest[0])
         if (fields.length > 0 || known !== undefined) {
-          pages.set(asked.uri, page)
-          letters += lengthOf(asked.uri, page)
+          pages.set(asked.place.uri, page)
+          letters += lengthOf(asked.place.uri, page)
         }
         for (const uri of pages.keys()) {
           if (pages.size <= options.capacity && letters <= options.maxBytes) break
@@ -258,12 +304,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       known: Kept | undefined,
       isConditional: boolean
     ): Effect.fn.Return<Kept | Live<L>, Failed> {
-      const { id, request } = asked
+      const { request } = asked
       const before = generation
-      const began = ++order
+      const began = asked.began = ++order
       const fail = (failed: Pick<Failed, "kind" | "reply" | "error">) => {
-        const failure = new Failed({ id, ...failed, cause: failed.error?.value })
-        if (known !== undefined) failures.set(known.stored, failure)
+        const failure = new Failed({ began, ...failed, cause: failed.error?.value })
+        if (known !== undefined) failures.set(known, failure)
         return failure
       }
       const unanswered = (error: unknown) =>
@@ -274,15 +320,15 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           fail({ kind: "unreachable", reply: undefined, error: { value: error } })
         )
       const requestedAt = yield* wall
-      const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known.stored] : [], rules)
+      const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known] : [], rules)
       const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
       const times = { requestedAt, receivedAt: yield* wall }
       const head = medium.head(response)
-      const live = (response: L) => new Live(response, head.status, id)
+      const live = (response: L) => new Live(response, head.status, began)
 
       if (head.status === 304 && isConditional && known !== undefined) {
         yield* discard(response)
-        const renewed = HttpPolicy.update(request, known.stored, head, times, rules)
+        const renewed = HttpPolicy.update(request, known, head, times, rules)
         if (renewed === undefined) return yield* load(asked, known, false)
         const refused = HttpPolicy.refusal(request, renewed, times, rules)
         return yield* keep(asked, renewed, known.body, 304, refused !== undefined, { began, before })
@@ -317,25 +363,23 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
         return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
       }
-      // A view would keep all that it is a view of.
-      const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
-      return yield* keep(asked, HttpPolicy.store(request, whole, times, rules), own, head.status, false, {
-        began,
-        before
-      })
+      const stored = HttpPolicy.store(request, whole, times, rules)
+      return yield* keep(asked, stored, bufferOf(body), head.status, false, { began, before })
     })
 
     const keep = Effect.fnUntraced(function*(
       asked: Asked<L>,
       stored: HttpPolicy.Stored,
-      body: Uint8Array,
-      status: number,
+      body: ArrayBuffer,
+      answered: number,
       isLast: boolean,
       { began, before }: { readonly began: number; readonly before: number }
     ) {
       const windows = HttpPolicy.windows(stored, yield* wall)
       const conditions = HttpPolicy.conditions([stored])
-      const wishes = {
+      const fields = stored.variant.map(([field]) => field)
+      const { uri } = asked.place
+      const wishes: Job.Wishes = {
         ...windows,
         // Kept for longer than it may be used: to ask whether it still holds, and for requests that allow more.
         staleIfError: Math.max(
@@ -343,25 +387,26 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           rules.staleOnDisconnect,
           Object.keys(conditions).length > 0 ? options.retain : 0
         ),
-        tags: [asked.uri, ...asked.labels(), ...options.tags(asked.request, stored)]
+        // Its URI names the only response of one that varies by nothing.
+        tags: [...fields.length === 0 ? [] : [uri], ...asked.labels(), ...options.tags(asked.request, stored)].map(same)
       }
-      const kept = (wishes: Kept["wishes"]): Kept => ({
-        _tag: "Kept",
-        stored,
-        body,
-        id: asked.id,
-        began,
-        status,
-        wishes
-      })
+      const kept = (keep: Job.Keep): Kept => {
+        asked.keep = keep
+        const { freshness, hidden, length, status, variant } = stored
+        const headers: Record<string, string | ReadonlyArray<string>> = {}
+        for (const [name, value] of Object.entries(stored.headers)) {
+          headers[same(name)] = typeof value === "string" ? same(value) : value
+        }
+        const stays = typeof keep === "object"
+        return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
+      }
       if (isLast) return kept("pass")
-      const fields = stored.variant.map(([field]) => field)
-      if (fields.join() === fieldsOf(asked.uri).join()) {
+      if (fields.join() === fieldsOf(uri).join()) {
         yield* note(asked, fields)
         return kept(wishes)
       }
       // It varies by something else than was known when it was asked for: its key is another one.
-      const right = new Asked(asked.target, fields, asked.request, asked.forward, asked.labels)
+      const right = new Asked(asked.place, fields, asked.request, asked.forward, asked.labels)
       yield* note(right, fields)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
@@ -375,10 +420,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       schema: schema<L>(),
       lookup,
       key: (asked: Asked<L>) => asked.key,
-      keep: (value: Kept | Live<L>) => value._tag === "Kept" ? value.wishes : "pass",
+      // What another load of the same request gave is not kept: what was said is of its last one.
+      keep: (value: Kept | Live<L>, { began, keep }) =>
+        value._tag === "Live" ? "pass" : value.began === began ? keep : "share",
       weight: {
         of: (value: Kept | Live<L>, { key }: Asked<L>) =>
-          value._tag === "Kept" ? value.body.length + key.length + sizeOf(value.stored.headers) + 512 : 1,
+          value._tag === "Kept" ? value.body.byteLength + key.length + sizeOf(value.headers) + BESIDE : 1,
         max: options.maxBytes
       },
       capacity: options.capacity,
@@ -405,43 +452,43 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     /** A hit, from memory. */
     const hit = (request: HttpPolicy.Request, kept: Kept, age: number, left: number): L => {
-      const { stored } = kept
       const isPlain = medium.isValue && request.method === "GET" &&
         !whole.some((name) => request.headers[name] !== undefined)
       const handling = { hit: true, left } as const
       if (!isPlain) return give(request, kept, age, handling, "HIT")
       const [years, rest] = [Math.floor(age / 1000), Math.floor(left / 1000)]
-      const last = lately.get(stored)
+      const last = lately.get(kept)
       if (last !== undefined && last.age === years && last.left === rest) return last.response
       const response = give(request, kept, age, handling, "HIT")
       if (lately.size >= LATELY) lately.clear()
-      lately.set(stored, { age: years, left: rest, response })
+      lately.set(kept, { age: years, left: rest, response })
       return response
     }
 
     /** Gives what is kept: as 304, in parts, or whole. */
     const give = (
       request: HttpPolicy.Request,
-      { body, stored }: Kept,
+      kept: Kept,
       age: number,
       handling: HttpAnswer.Handling,
       found: HttpAnswer.Found
     ): L => {
-      const given = HttpAnswer.given(stored, age)
+      const body = new Uint8Array(kept.body)
+      const given = HttpAnswer.given(kept, age)
       const headers: Headers.Fields = { ...given, ...told(given, handling, found) }
-      if (HttpAnswer.isNotModified(request, stored)) {
+      if (HttpAnswer.isNotModified(request, kept)) {
         return medium.make(request, { status: 304, headers: HttpAnswer.notModified(headers) }, new Uint8Array())
       }
-      const ranges = HttpAnswer.ranges(request, stored)
+      const ranges = HttpAnswer.ranges(request, kept)
       if (ranges._tag === "Unsatisfiable") {
         return medium.make(
           request,
-          { status: 416, headers: HttpAnswer.unsatisfiable({ ...stored, headers }) },
+          { status: 416, headers: HttpAnswer.unsatisfiable({ ...kept, headers }) },
           new Uint8Array()
         )
       }
       if (ranges._tag === "Parts") {
-        const boundary = `${options.name}-${stored.length.toString(36)}-${stored.freshness.receivedAt.toString(36)}`
+        const boundary = `${options.name}-${kept.length.toString(36)}-${kept.freshness.receivedAt.toString(36)}`
         const partial = HttpAnswer.partial({ headers, length: body.length }, ranges.parts, boundary)
         const pieces = partial.pieces.map((piece) =>
           typeof piece === "string" ? encoder.encode(piece) : body.subarray(piece.start, piece.end)
@@ -449,12 +496,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const bytes = joined(pieces, pieces.reduce((sum, { length }) => sum + length, 0))
         return medium.make(request, { status: 206, headers: partial.headers }, bytes)
       }
-      const length = stored.status === 204 ? {} : { "content-length": String(body.length) }
-      return medium.make(request, { status: stored.status, headers: { ...headers, ...length } }, body)
+      const length = kept.status === 204 ? {} : { "content-length": String(body.length) }
+      return medium.make(request, { status: kept.status, headers: { ...headers, ...length } }, body)
     }
 
     // The time by the clock that ages are counted with, so that no step of the wall clock makes anything younger.
-    const timeAt = ({ stored: { freshness } }: Kept, age: number): number => freshness.receivedAt + age - freshness.age
+    const timeAt = ({ freshness }: Kept, age: number): number => freshness.receivedAt + age - freshness.age
     const timeOf = (kept: Kept, age: Duration.Duration): number => timeAt(kept, Duration.toMillis(age))
 
     const pass = <E>(
@@ -470,7 +517,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         return outdated.length === 0
           ? Effect.succeed(answer)
           : Effect.as(
-            Effect.forEach(outdated, (target) => invalidate(HttpPolicy.url(target)), { discard: true }),
+            Effect.forEach(outdated, invalidate, { discard: true }),
             answer
           )
       })
@@ -486,20 +533,20 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     ): Effect.Effect<L, E> =>
       Effect.suspend(() => {
         if (request.method !== "GET" && request.method !== "HEAD") return pass(request, forward, "method")
-        const target = HttpPolicy.target(request, options.scheme)
+        const place = placeFor(request)
         // A body of a GET is nobody's business (section 2: "fat GET").
         const length = request.headers["content-length"]
         const isFat = request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")
-        return target === undefined || isFat || isPersonal(request)
+        return place === undefined || isFat || isPersonal(request)
           ? pass(request, forward, "bypass")
-          : attempt(request, forward, target, { arrived: ++order, force: false, left: 3, labels })
+          : attempt(request, forward, place, { arrived: ++order, force: false, left: 3, labels })
       })
 
     /** Looks, judges, and does what was judged; again where in the meantime something else came to be known. */
     const attempt = <E>(
       request: HttpPolicy.Request,
       forward: Forward<L, E>,
-      target: HttpPolicy.Target,
+      place: Place,
       turn: {
         readonly arrived: number
         readonly force: boolean
@@ -510,8 +557,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       Effect.suspend(() => {
         const { arrived, force, labels, left } = turn
         if (left === 0) return pass(request, forward, "bypass")
-        const uri = HttpPolicy.url(target)
-        const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
+        const asked = new Asked<L>(place, fieldsOf(place.uri), request, forward, labels)
         // Most are this: something fresh, which nothing in the request forbids to give.
         if (!force && !demanding.some((name) => request.headers[name] !== undefined)) {
           const entry = handle?.fresh(asked, undefined)
@@ -519,17 +565,17 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           const kept = entry?.value as Kept | Live<L> | undefined
           if (handle !== undefined && entry !== undefined && kept?._tag === "Kept") {
             const age = Entry.age(entry, handle.instance.namespace.host.now())
-            const judged = HttpPolicy.evaluate(request, kept.stored, timeAt(kept, age), rules)
-            if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.stored.variant, request.headers)) {
+            const judged = HttpPolicy.evaluate(request, kept, timeAt(kept, age), rules)
+            if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.variant, request.headers)) {
               return Effect.succeed(hit(request, kept, judged.age, judged.left))
             }
           }
         }
-        const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
+        const again = (force = false) => attempt(request, forward, place, { ...turn, force, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
           const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
           const now = known === undefined || Option.isNone(found) ? 0 : timeOf(known, found.value.age)
-          const decision = HttpPolicy.evaluate(request, known?.stored, now, rules)
+          const decision = HttpPolicy.evaluate(request, known, now, rules)
           if (decision._tag === "Unavailable") return Effect.succeed(unavailable(request))
           if (decision._tag === "Bypass") return pass(request, forward, decision.forward)
           if (decision._tag === "Stale" && !decision.refresh && known !== undefined) {
@@ -546,16 +592,17 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             now: number
           ): Effect.Effect<L, E> => {
             const kind = failure._tag === "Failed" ? failure.kind : "unreachable"
-            const what = HttpPolicy.onFailure(request, stored?.stored, kind, now, rules)
+            const what = HttpPolicy.onFailure(request, stored, kind, now, rules)
             if (what === "stale" && stored !== undefined) {
-              const age = HttpPolicy.age(stored.stored.freshness, now)
+              const age = HttpPolicy.age(stored.freshness, now)
               return Effect.succeed(
-                give(request, stored, age, { hit: true, left: stored.stored.freshness.lifetime - age }, "STALE")
+                give(request, stored, age, { hit: true, left: stored.freshness.lifetime - age }, "STALE")
               )
             }
             if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
             if (
-              failure.error !== undefined && failure.id !== asked.id && medium.isOwn?.(failure.error.value) === true
+              failure.error !== undefined && failure.began !== asked.began &&
+              medium.isOwn?.(failure.error.value) === true
             ) {
               return pass(request, forward, "bypass")
             }
@@ -563,7 +610,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               // What `forward` failed with; readers who share a load share its failure.
               return Effect.fail(failure.error.value as E)
             }
-            const isMine = failure.id === asked.id
+            const isMine = failure.began === asked.began
             const readers = failure.reply?.readers
             const isFor = isMine || (readers !== undefined && HttpPolicy.isVariant(readers, request.headers))
             if (failure.reply === undefined || !isFor) return pass(request, forward, "bypass")
@@ -579,8 +626,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           }
           const window = () =>
             known === undefined ? 0 : Math.max(
-              HttpPolicy.tolerance(request, known.stored, "unreachable", rules),
-              HttpPolicy.tolerance(request, known.stored, 503, rules)
+              HttpPolicy.tolerance(request, known, "unreachable", rules),
+              HttpPolicy.tolerance(request, known, 503, rules)
             )
           const reading = loads
             ? cache.revalidate(asked)
@@ -604,29 +651,29 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                   )
                 }
                 const now = timeOf(value, answer.age)
-                const { freshness } = value.stored
+                const { freshness } = value
                 const age = HttpPolicy.age(freshness, now)
-                const isMine = value.id === asked.id
+                const isMine = value.began === asked.began
                 const hasFallen = answer.status === "expired" && Option.isSome(answer.reason)
                 const went = {
                   forward: why,
-                  forwardStatus: value.status,
-                  stored: typeof value.wishes === "object",
+                  forwardStatus: value.answered,
+                  stored: value.stays,
                   ...isMine ? {} : { collapsed: true }
                 }
                 if (isMine && answer.source === "lookup") {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                if (!HttpPolicy.isVariant(value.stored.variant, request.headers)) return again()
+                if (!HttpPolicy.isVariant(value.variant, request.headers)) return again()
                 if (hasFallen) {
-                  const failure = failures.get(value.stored) ??
-                    new Failed({ id: asked.id, kind: 503, reply: undefined, error: undefined, cause: undefined })
+                  const failure = failures.get(value) ??
+                    new Failed({ began: asked.began, kind: 503, reply: undefined, error: undefined, cause: undefined })
                   return failed(failure, value, now)
                 }
                 if (answer.source === "lookup" && value.began > arrived) {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                const judged = HttpPolicy.evaluate(request, value.stored, now, rules)
+                const judged = HttpPolicy.evaluate(request, value, now, rules)
                 switch (judged._tag) {
                   case "Fresh":
                     return Effect.succeed(
@@ -653,16 +700,19 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         generation++
         return Effect.ignore(effect)
       })
-    const invalidate = (uri: string) => changed(cache.invalidateTag(uri))
+    // The key of what varies by nothing, and the tag of what does.
+    const invalidate = (target: HttpPolicy.Target) => {
+      const place = placeOf(target)
+      const asked = new Asked<never>(place, none, { method: "GET", url: place.uri, headers: {} }, () => Effect.never)
+      return changed(Effect.andThen(Effect.ignore(cache.invalidate(asked)), cache.invalidateTag(place.uri)))
+    }
     // As a stranger spells it: its letters first, and then as a client would send it.
-    const spelt = (given: string): ReadonlySet<string> => {
-      const urls = [given, ...URL.canParse(given) ? [new URL(given).href] : []]
-      return new Set(urls.map((url) => {
+    const spelt = (given: string): ReadonlyArray<HttpPolicy.Target> =>
+      [given, ...URL.canParse(given) ? [new URL(given).href] : []].flatMap((url) => {
         const [bare = ""] = url.split("#", 1)
         const target = HttpPolicy.target({ method: "GET", url: bare, headers: {} }, options.scheme)
-        return target === undefined ? given : HttpPolicy.url(target)
-      }))
-    }
+        return target === undefined ? [] : [target]
+      })
 
     return {
       answer,

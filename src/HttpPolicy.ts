@@ -225,7 +225,12 @@ export interface Stored extends Response {
   readonly length: number
 }
 
-/** A response as it is stored: without the fields of its connection and those that are private, with its `Date`. */
+const none: ReadonlyArray<never> = []
+
+/**
+ * A response as it is stored: without the fields of its connection and those that are private, with its `Date`. How
+ * long it is, its body tells.
+ */
 export const store = (
   request: Request,
   response: Response & { readonly length: number },
@@ -233,16 +238,19 @@ export const store = (
   rules: Rules
 ): Stored => {
   const { directives } = directivesOf(response.headers, rules)
-  const secret = rules.shared ? Headers.qualified(directives, "private") ?? [] : []
+  const secret = rules.shared ? Headers.qualified(directives, "private") ?? none : none
   const fields = vary(response.headers)
   const headers = Headers.endToEnd(response.headers)
   const date = Headers.has(headers, "date") ? {} : { date: Headers.formatDate(times.receivedAt) }
   return {
     status: response.status,
-    headers: Headers.present({ ...Headers.without(headers, (name) => secret.includes(name)), ...date }),
+    headers: Headers.present({
+      ...Headers.without(headers, (name) => name === "content-length" || secret.includes(name)),
+      ...date
+    }),
     freshness: freshness(response, times, rules),
-    variant: variant(fields === "*" ? [] : fields, request.headers),
-    hidden: Headers.qualified(directives, "no-cache") ?? [],
+    variant: fields === "*" || fields.length === 0 ? none : variant(fields, request.headers),
+    hidden: Headers.qualified(directives, "no-cache") ?? none,
     length: response.length
   }
 }
@@ -280,6 +288,7 @@ export const variant = (fields: ReadonlyArray<string>, headers: Headers.Headers)
 
 /** Whether a request says of the fields what another one said. */
 export const isVariant = (said: Variant, headers: Headers.Headers): boolean => {
+  if (said.length === 0) return true
   const asked = variant(said.map(([field]) => field), headers)
   return said.every(([, value], i) => asked[i]?.[1] === value)
 }

@@ -7,7 +7,13 @@
 import { Schema, SchemaGetter } from "effect"
 
 /** The form of a record. Another one is another cache. */
-export const VERSION = 1
+export const VERSION = 2
+
+/** The bytes of a body, and nothing beside them: a view would keep all that it is a view of. */
+export const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): ArrayBuffer =>
+  buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
+    ? buffer
+    : new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength)).buffer
 
 const count = Schema.Finite
 
@@ -16,7 +22,17 @@ const value = Schema.String.check(Schema.isPattern(/^[^\r\n\0]*$/))
 const name = Schema.String.check(Schema.isPattern(/^[!#$%&'*+.^_`|~0-9a-z-]+$/))
 const headers = Schema.Record(name, Schema.Union([value, Schema.Array(value)]))
 
-const stored = Schema.Struct({
+// A view of it would weigh as much again as all that is said of a response; who reads makes one.
+const bytes = Schema.declare((u: unknown): u is ArrayBuffer => u instanceof ArrayBuffer, {
+  toCodecJson: () =>
+    Schema.link<ArrayBuffer>()(Schema.toCodecJson(Schema.Uint8Array), {
+      encode: SchemaGetter.transform((buffer: ArrayBuffer) => new Uint8Array(buffer)),
+      decode: SchemaGetter.transform(bufferOf)
+    })
+})
+
+const form = Schema.Struct({
+  _tag: Schema.Literal("Kept"),
   status: count.check(Schema.isBetween({ minimum: 200, maximum: 599 })),
   headers,
   freshness: Schema.Struct({
@@ -31,28 +47,14 @@ const stored = Schema.Struct({
   }),
   variant: Schema.Array(Schema.Tuple([Schema.String, Schema.NullOr(Schema.String)])),
   hidden: Schema.Array(Schema.String),
-  length: count
-})
-
-const form = Schema.Struct({
-  _tag: Schema.Literal("Kept"),
-  stored,
-  body: Schema.Uint8Array,
-  /** Whose load it was, and when it began, in the process that loaded it. */
-  id: Schema.String,
+  length: count,
+  body: bytes,
+  /** Which load it was of the process that loaded it. */
   began: count,
   /** What the origin answered: 304 for what was renewed. */
-  status: count,
-  wishes: Schema.Union([
-    Schema.Literals(["share", "pass"]),
-    Schema.Struct({
-      freshFor: count,
-      maxAge: count,
-      staleIfError: count,
-      age: count,
-      tags: Schema.Array(Schema.String)
-    })
-  ])
+  answered: count,
+  /** Whether it was put into the cache. */
+  stays: Schema.Boolean
 })
 
 /** A response that is kept, or was to be. */
@@ -74,12 +76,13 @@ export class Live<L> {
   readonly _tag = "Live"
   readonly response: L
   readonly status: number
-  readonly id: string
+  /** Which load it was. */
+  readonly began: number
 
-  constructor(response: L, status: number, id: string) {
+  constructor(response: L, status: number, began: number) {
     this.response = response
     this.status = status
-    this.id = id
+    this.began = began
   }
 }
 
@@ -88,15 +91,15 @@ export class Live<L> {
  * it is read back, which is at once.
  */
 export const schema = <L>() => {
-  const waiting = new Map<string, Live<L>>()
-  const link = Schema.link<Live<L>>()(Schema.String, {
+  const waiting = new Map<number, Live<L>>()
+  const link = Schema.link<Live<L>>()(Schema.Finite, {
     encode: SchemaGetter.transform((live: Live<L>) => {
-      waiting.set(live.id, live)
-      return live.id
+      waiting.set(live.began, live)
+      return live.began
     }),
-    decode: SchemaGetter.transform((id: string) => {
-      const live = waiting.get(id)
-      waiting.delete(id)
+    decode: SchemaGetter.transform((began: number) => {
+      const live = waiting.get(began)
+      waiting.delete(began)
       if (live === undefined) throw new Error("a live response is in no store")
       return live
     })

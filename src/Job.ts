@@ -106,8 +106,10 @@ export const bind = (
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
     return Policy.refuse("tags", tags, "an array of strings")
   }
+  const { freshFor, life, maxAge, staleIfError } = Policy.bounds(spec.policy, wishes)
   return {
-    terms: { ...Policy.bounds(spec.policy, wishes), tags, schema: spec.terms.schema },
+    // Kept for as long as the value: no wider than it has to be, and nobody else's array.
+    terms: { freshFor, maxAge, staleIfError, life, tags: tags.slice(), schema: spec.terms.schema },
     age: wishes.age === undefined ? 0 : Policy.millis("age", wishes.age)
   }
 }
