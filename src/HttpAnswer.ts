@@ -29,7 +29,7 @@ export const isNotModified = (request: HttpPolicy.Request, stored: HttpPolicy.St
 const told = /^(?:age|cache-control|cache-status|cdn-cache-control|content-location|date|etag|expires|vary|x-cache)$/
 
 /** The fields of a 304. Without an entity tag, `Last-Modified` is what the reader goes by. */
-export const notModified = <H extends Headers.Headers>(headers: H): H =>
+export const notModified = (headers: Headers.Headers): Headers.Fields =>
   Headers.without(headers, (name) => !told.test(name) && (name !== "last-modified" || Headers.has(headers, "etag")))
 
 // ----- parts

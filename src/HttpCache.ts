@@ -365,9 +365,9 @@ const message: HttpExchange.Medium<Message> = {
   body: (response) => response.body,
   kind: () => "unreachable",
   release: () => Effect.void,
-  // It names its request, and its body may have been read.
-  isValue: false,
-  make: (_, head, body) => ({ ...head, body }),
+  // The same one is given to many: who adds a field to it makes another one.
+  isValue: true,
+  make: (_, { headers, status }, body) => Object.freeze({ status, headers: Object.freeze(headers), body }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
 

@@ -14,7 +14,6 @@ import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import { bufferOf, type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
-import type * as Job from "./Job.ts"
 import * as Swr from "./Swr.ts"
 
 /** The kind of responses that are exchanged: a client's or a server's. */
@@ -129,7 +128,7 @@ class Asked<L> {
   waits = true
   /** The last load that it began, if it did, and what is to become of what that gave. */
   began = 0
-  keep: Job.Keep = "share"
+  keep: Swr.Keep = "share"
   readonly key: string
   readonly place: Place
   readonly request: HttpPolicy.Request
@@ -379,7 +378,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const conditions = HttpPolicy.conditions([stored])
       const fields = stored.variant.map(([field]) => field)
       const { uri } = asked.place
-      const wishes: Job.Wishes = {
+      const wishes: Swr.Wishes = {
         ...windows,
         // Kept for longer than it may be used: to ask whether it still holds, and for requests that allow more.
         staleIfError: Math.max(
@@ -390,13 +389,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         // Its URI names the only response of one that varies by nothing.
         tags: [...fields.length === 0 ? [] : [uri], ...asked.labels(), ...options.tags(asked.request, stored)].map(same)
       }
-      const kept = (keep: Job.Keep): Kept => {
+      const kept = (keep: Swr.Keep): Kept => {
         asked.keep = keep
         const { freshness, hidden, length, status, variant } = stored
-        const headers: Record<string, string | ReadonlyArray<string>> = {}
-        for (const [name, value] of Object.entries(stored.headers)) {
-          headers[same(name)] = typeof value === "string" ? same(value) : value
-        }
+        const headers = Headers.collect(stored.headers, (value) => typeof value === "string" ? same(value) : value)
         const stays = typeof keep === "object"
         return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
       }

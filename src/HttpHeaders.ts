@@ -15,11 +15,19 @@ export interface Fields {
   readonly [name: string]: string | ReadonlyArray<string>
 }
 
-/** The fields that are there. */
-export const present = (headers: Headers): Fields =>
-  Object.fromEntries(
-    Object.entries(headers).filter((entry): entry is [string, string | ReadonlyArray<string>] => entry[1] !== undefined)
-  )
+type Field = string | ReadonlyArray<string>
+
+/** The fields that are there, each as what is made of it; not those of which nothing is. */
+export const collect = (headers: Headers, of: (value: Field, name: string) => Field | undefined): Fields => {
+  const fields: Record<string, Field> = {}
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    const made = value === undefined ? undefined : of(value, name)
+    // A field is a stranger's, and this name is the one that is none in an object.
+    if (made !== undefined && name !== "__proto__") fields[name] = made
+  }
+  return fields
+}
 
 const none: ReadonlyArray<string> = []
 
@@ -45,9 +53,8 @@ export const text = (headers: Headers, name: string): string | undefined => {
 export const has = (headers: Headers, name: string): boolean => text(headers, name) !== undefined
 
 /** The fields without some of them. */
-export const without = <H extends Headers>(headers: H, drop: (name: string) => boolean): H =>
-  // Fewer of the same.
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !drop(name))) as H
+export const without = (headers: Headers, drop: (name: string) => boolean): Fields =>
+  collect(headers, (value, name) => drop(name) ? undefined : value)
 
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
 
@@ -298,13 +305,15 @@ export const isSame = (left: Tag, right: Tag): boolean => !left.weak && !right.w
 
 // ----- fields of a connection
 
-const hops = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
+const hops = new Set(["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"])
 
 // What the cache decides by stays, whatever `Connection` says of it.
 const kept = /^(?:age|cache-control|cdn-cache-control|content-.*|date|etag|expires|last-modified|pragma|vary)$/
 
 /** The fields without those that belong to one connection (RFC 9111, 3.1). */
-export const endToEnd = <H extends Headers>(headers: H): H => {
-  const named = list(headers, "connection").map((name) => name.toLowerCase()).filter((name) => !kept.test(name))
-  return without(headers, (name) => hops.includes(name) || name.startsWith("proxy-") || named.includes(name))
+export const endToEnd = (headers: Headers): Fields => {
+  const named = headers["connection"] === undefined
+    ? none
+    : list(headers, "connection").map((name) => name.toLowerCase()).filter((name) => !kept.test(name))
+  return without(headers, (name) => hops.has(name) || name.startsWith("proxy-") || named.includes(name))
 }

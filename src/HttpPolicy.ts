@@ -244,10 +244,7 @@ export const store = (
   const date = Headers.has(headers, "date") ? {} : { date: Headers.formatDate(times.receivedAt) }
   return {
     status: response.status,
-    headers: Headers.present({
-      ...Headers.without(headers, (name) => name === "content-length" || secret.includes(name)),
-      ...date
-    }),
+    headers: { ...Headers.without(headers, (name) => name === "content-length" || secret.includes(name)), ...date },
     freshness: freshness(response, times, rules),
     variant: fields === "*" || fields.length === 0 ? none : variant(fields, request.headers),
     hidden: Headers.qualified(directives, "no-cache") ?? none,

@@ -1,13 +1,14 @@
 /**
- * The proxy itself: a server that asks the cache, and a cache that asks the origin.
+ * The proxy itself: a server that asks the cache, and a cache that asks the origin. The server is Node's own: what comes
+ * and goes is passed on line by line, and most requests are over before anything has to wait.
  */
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Stream } from "effect"
+import * as NodeSink from "@effect/platform-node/NodeSink"
+import { Cause, Context, Effect, Fiber, Layer, Schema, Scope, Stream } from "effect"
+import type { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
-import { Headers, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { createServer } from "node:http"
+import { CliError } from "effect/cli"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
 import * as Rules from "./Rules.ts"
 import * as Upstream from "./Upstream.ts"
 
@@ -30,86 +31,155 @@ export const defaults: Pick<Settings, "host" | "hosts" | "keepsHost" | "limits">
   limits: { connect: 5000, head: 30_000, idle: 60_000 }
 }
 
-const listening = ({ host, limits, port }: Settings) =>
-  NodeHttpServer.layerServer(
-    () => {
-      const server = createServer({
-        // Two lines of Host are a lie about one of them, so both are to be seen. The parser stays as strict as it is.
-        joinDuplicateHeaders: true,
-        insecureHTTPParser: false,
-        requireHostHeader: true,
-        headersTimeout: Math.min(limits.head, 60_000),
-        keepAliveTimeout: 30_000,
-        connectionsCheckingInterval: 5000
-      })
-      // A reader that stops reading, or a body that stops coming. The origin's own time comes first.
-      server.timeout = limits.idle + limits.head
-      server.on("connect", (_, socket) => {
-        socket.on("error", () => {})
-        const fields = `Allow: ${Rules.methods}\r\nConnection: close\r\nContent-Length: 0`
-        socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`)
-      })
-      return server
-    },
-    { host, port, gracefulShutdownTimeout: "3 seconds" }
-  )
-
-const plain = (status: number, reason: string) =>
-  HttpServerResponse.text(`${reason}\n`, { status, headers: { "cache-control": "no-store" } })
-
-// As it came, whatever the platform would make of it. Lines of `Set-Cookie` are not one text, as its fields are.
-const respond = (request: HttpServerRequest.HttpServerRequest, { body, headers, status }: HttpCache.Message) => {
-  const { "set-cookie": cookies, ...rest } = headers
-  if (cookies !== undefined) NodeHttpServerRequest.toServerResponse(request).setHeader("set-cookie", cookies)
-  const fields: Record<string, string> = {}
-  for (const name of Object.keys(rest)) {
-    const value = Rules.field(rest, name)
-    if (value !== undefined) fields[name] = value
+/** The address, or its port, can't be had. */
+export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", { message: Schema.String }) {
+  override get [CliError.userMessage]() {
+    return this.message
   }
-  const options = { status, headers: Headers.fromRecordUnsafe(fields) }
-  if (!(body instanceof Uint8Array)) {
-    // A stream without a type would be given one.
-    return rest["content-type"] === undefined
-      ? HttpServerResponse.raw(NodeStream.toReadableNever(body), options)
-      : HttpServerResponse.stream(body, options)
-  }
-  if (body.length === 0) return HttpServerResponse.empty(options)
-  return rest["content-type"] === undefined
-    ? HttpServerResponse.raw(body, options)
-    : HttpServerResponse.uint8Array(body, options)
 }
 
-const serving = (settings: Settings) =>
-  Effect.gen(function*() {
-    const { address } = yield* HttpServer.HttpServer
-    const port = "port" in address ? address.port : settings.port
-    const loopback = ["localhost", "127.0.0.1", "[::1]"].map((name) => `${name}:${port}`)
-    const rules: Rules.Rules = {
-      name: `effect-swr:${port}`,
-      hosts: new Set([...loopback, ...settings.hosts].map(Rules.authority)),
-      origin: settings.origin,
-      keepsHost: settings.keepsHost
-    }
-    const forward = yield* Upstream.make(settings.limits, rules)
-    const { answer } = yield* HttpCache.exchange({ name: "proxy", ...settings.cache })
+/** Where a proxy is to be found. */
+export class Address extends Context.Service<Address, { readonly port: number; readonly url: string }>()(
+  "proxy/Address"
+) {}
 
-    yield* HttpServer.serveEffect(Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const { headers, httpVersion: version, method = "", socket, url: target = "" } = NodeHttpServerRequest
-        .toIncomingMessage(request)
-      const ruling = Rules.rule({ method, target, version, headers, address: socket.remoteAddress ?? "unknown" }, rules)
-      if (ruling._tag === "Refused") {
-        const { reason, status } = ruling.refusal
-        const close = { connection: "close", ...status === 405 && { allow: Rules.methods } }
-        return Effect.succeed(HttpServerResponse.setHeaders(plain(status, reason), close))
-      }
-      const body = ruling.request.hasBody ? request.stream : Stream.empty
-      return Effect.match(answer(ruling.request, (wanted) => forward(ruling.request, wanted, body)), {
-        onFailure: ({ reason, status }) => plain(status, reason),
-        onSuccess: (message) => respond(request, message)
-      })
-    }))
+const started = ({ limits }: Settings): Server => {
+  const server = createServer({
+    // Two lines of Host are a lie about one of them, so both are to be seen. The parser stays as strict as it is.
+    joinDuplicateHeaders: true,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    headersTimeout: Math.min(limits.head, 60_000),
+    keepAliveTimeout: 30_000,
+    connectionsCheckingInterval: 5000
   })
+  // A reader that stops reading, or a body that stops coming. The origin's own time comes first.
+  server.timeout = limits.idle + limits.head
+  server.on("connect", (_, socket) => {
+    socket.on("error", () => {})
+    const fields = `Allow: ${Rules.methods}\r\nConnection: close\r\nContent-Length: 0`
+    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`)
+  })
+  return server
+}
 
-/** Serves until it is closed; the address is told by the server that it gives. */
-export const layer = (settings: Settings) =>
-  Layer.provideMerge(Layer.effectDiscard(serving(settings)), listening(settings))
+const listening = (settings: Settings) =>
+  Effect.acquireRelease(
+    Effect.callback<Server, CannotListen>((resume) => {
+      const server = started(settings)
+      const refuse = ({ message }: Error) => resume(Effect.fail(new CannotListen({ message })))
+      server.once("error", refuse)
+      server.listen(settings.port, settings.host, () => {
+        server.off("error", refuse)
+        resume(Effect.succeed(server))
+      })
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+  )
+
+/** Takes no more requests; whoever is being answered has a while. */
+const ending = (server: Server) =>
+  Effect.callback<void>((resume) => {
+    server.close(() => resume(Effect.void))
+  }).pipe(Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void }))
+
+const plain = (status: number, reason: string, fields: HttpCache.Response["headers"] = {}): HttpCache.Message => ({
+  status,
+  headers: { "cache-control": "no-store", "content-type": "text/plain", ...fields },
+  body: new TextEncoder().encode(`${reason}\n`)
+})
+
+// The lines of `Set-Cookie` are not one text, as those of others are.
+const linesOf = (headers: HttpCache.Response["headers"]): Record<string, string | Array<string>> => {
+  const lines: Record<string, string | Array<string>> = {}
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (typeof value === "string") lines[name] = value
+    else if (value !== undefined) lines[name] = name === "set-cookie" ? [...value] : value.join(", ")
+  }
+  return lines
+}
+
+const write = (outgoing: ServerResponse, { body, headers, status }: HttpCache.Message): Effect.Effect<void> => {
+  outgoing.writeHead(status, linesOf(headers))
+  if (body instanceof Uint8Array) {
+    outgoing.end(body)
+    return Effect.void
+  }
+  // What is cut short must not look as if it had ended.
+  const cut = () => outgoing.destroy()
+  return Effect.catchCause(
+    Stream.run(body, NodeSink.fromWritable({ evaluate: () => outgoing, onError: cut })),
+    () => Effect.sync(cut)
+  )
+}
+
+const serving = Effect.fnUntraced(function*(
+  settings: Settings,
+  { answer }: HttpCache.Exchange,
+  server: Server,
+  { port }: Address["Service"]
+) {
+  const loopback = ["localhost", "127.0.0.1", "[::1]"].map((name) => `${name}:${port}`)
+  const rules: Rules.Rules = {
+    name: `effect-swr:${port}`,
+    hosts: new Set([...loopback, ...settings.hosts].map(Rules.authority)),
+    origin: settings.origin,
+    keepsHost: settings.keepsHost
+  }
+  const forward = yield* Upstream.make(settings.limits, rules)
+  const context = yield* Effect.context<Scope.Scope>()
+  const start = Effect.runForkWith(context)
+  // Closed in the reverse order: an end is waited for, and then whoever is still there is interrupted.
+  const fibers = yield* Effect.flatMap(Effect.scope, (scope) => Scope.fork(scope))
+  yield* Effect.addFinalizer(() => ending(server))
+
+  const reply = (incoming: IncomingMessage): Effect.Effect<HttpCache.Message> => {
+    const { headers, httpVersion: version, method = "", socket, url: target = "" } = incoming
+    const ruling = Rules.rule({ method, target, version, headers, address: socket.remoteAddress ?? "unknown" }, rules)
+    if (ruling._tag === "Refused") {
+      const { reason, status } = ruling.refusal
+      const fields = { connection: "close", ...status === 405 && { allow: Rules.methods } }
+      return Effect.succeed(plain(status, reason, fields))
+    }
+    const { request } = ruling
+    const body = request.hasBody ? incoming : undefined
+    return Effect.match(answer(request, (wanted) => forward(request, wanted, body)), {
+      onFailure: ({ reason, status }) => plain(status, reason),
+      onSuccess: (message) => message
+    })
+  }
+
+  server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const answered = Effect.flatMap(reply(incoming), (message) => write(outgoing, message))
+    const fiber = start(Effect.onError(answered, (cause) =>
+      Effect.sync(() => {
+        if (outgoing.headersSent || Cause.hasInterruptsOnly(cause)) return void outgoing.destroy()
+        outgoing.writeHead(500, { connection: "close" }).end()
+      })))
+    if (fiber.pollUnsafe() !== undefined) return
+    Fiber.runIn(fiber, fibers)
+    outgoing.on("close", () => {
+      if (!outgoing.writableFinished) fiber.interruptUnsafe()
+    })
+  })
+})
+
+/** Serves until it is closed. */
+export const layer = (settings: Settings): Layer.Layer<Address, CannotListen, Swr.Cache> =>
+  Layer.effect(
+    Address,
+    Effect.gen(function*() {
+      const exchange = yield* HttpCache.exchange({ name: "proxy", ...settings.cache })
+      const server = yield* listening(settings)
+      // It listens on a port.
+      const { address, family, port } = server.address() as AddressInfo
+      const at = { port, url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}` }
+      yield* serving(settings, exchange, server, at)
+      return at
+    })
+  )

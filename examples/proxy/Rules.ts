@@ -98,8 +98,9 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
   const before = said("via")
   if (before?.split(",").some((member) => member.trim() === via)) return refused(508, "this proxy has seen it before")
   const kept: Record<string, string | ReadonlyArray<string> | undefined> = {}
-  for (const [name, value] of Object.entries(HttpCache.endToEnd(headers))) {
-    if (!untrusted.test(name)) kept[name] = value
+  const given = HttpCache.endToEnd(headers)
+  for (const name of Object.keys(given)) {
+    if (!untrusted.test(name)) kept[name] = given[name]
   }
   const length = said("content-length")
   return {

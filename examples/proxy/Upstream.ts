@@ -92,7 +92,7 @@ const bodyOf = (response: Http.IncomingMessage): Stream.Stream<Uint8Array, Unans
 export type Forward = (
   request: Rules.Forwarded,
   wanted: HttpCache.Request | undefined,
-  body: Stream.Stream<Uint8Array, unknown>
+  body: Readable | undefined
 ) => Effect.Effect<HttpCache.Message, Unanswered>
 
 /** Connections to the origin; they are closed with the scope. */
@@ -112,8 +112,7 @@ export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward,
         if (value !== undefined) fields[name] = typeof value === "string" ? value : [...value]
       }
       const options = { ...origin, agent, method, path: url.slice(new URL(url).origin.length), headers: fields }
-      const sending = hasBody ? yield* NodeStream.toReadable(body) : undefined
-      const response = yield* send(() => start(options), sending, limits).pipe(
+      const response = yield* send(() => start(options), hasBody ? body : undefined, limits).pipe(
         Effect.retry({ times: 1, while: ({ isReset }) => isReset && !hasBody && repeatable.includes(method) })
       )
       const { httpVersion: version, statusCode: status = 0 } = response

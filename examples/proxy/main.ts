@@ -4,21 +4,13 @@
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Layer, Option, Runtime, Schema } from "effect"
+import { Console, Effect, Layer, Option, Runtime } from "effect"
 import { Swr } from "effect-swr"
 import * as StoreRedis from "effect-swr/StoreRedis"
-import { CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
-import { HttpServer } from "effect/http"
+import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import { parseMillis } from "../pricing/Flags.ts"
 import { showMillis } from "../pricing/Settings.ts"
 import * as Proxy from "./Proxy.ts"
-
-/** The port, or the address, can't be had. */
-class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", { message: Schema.String }) {
-  override get [CliError.userMessage]() {
-    return this.message
-  }
-}
 
 const time = (name: string, text: string, usual: number) =>
   Flag.String(name).pipe(
@@ -108,17 +100,9 @@ const proxy = Command.make(
         )
     })
     const started = Layer.effectDiscard(
-      Effect.flatMap(
-        HttpServer.HttpServer,
-        (server) => Console.log(`${HttpServer.formatAddress(server.address)} -> ${settings.origin}; ctrl-c ends it`)
-      )
+      Effect.flatMap(Proxy.Address, ({ url }) => Console.log(`${url} -> ${settings.origin}; ctrl-c ends it`))
     )
-    yield* Layer.launch(started.pipe(Layer.provide(Proxy.layer(settings)), Layer.provide(swr))).pipe(
-      Effect.catchTag("ServeError", ({ cause }) => {
-        const message = cause instanceof Error ? cause.message : String(cause)
-        return Effect.fail(new CannotListen({ message }))
-      })
-    )
+    yield* Layer.launch(started.pipe(Layer.provide(Proxy.layer(settings)), Layer.provide(swr)))
   })
 ).pipe(
   Command.withDescription(
