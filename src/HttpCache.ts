@@ -367,7 +367,7 @@ const message: HttpExchange.Medium<Message> = {
   release: () => Effect.void,
   // It names its request, and its body may have been read.
   isValue: false,
-  make: (_, head, body) => ({ ...head, body }),
+  make: (request, head, body) => ({ ...head, body: request.method === "HEAD" ? new Uint8Array() : body }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
 
