@@ -1,6 +1,7 @@
 /**
  * What the public conformance suite for HTTP caches asks (github.com/http-tests/cache-tests), in words of our own: each
- * row bears the suite's id and its kind, and runs through `HttpCache.exchange`, a shared cache unless the row says other.
+ * row bears the suite's id and its kind, and runs through `HttpCache.exchange` and `HttpCache.make`, as shared caches
+ * unless the row says other.
  *
  * `required` rows pass. `optimal` ones, which make a cache better, and `check` ones, which only ask what a cache does,
  * pass or stand in `differences`, each with what happens instead and why. Left out:
@@ -11,7 +12,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Option, Stream } from "effect"
+import type { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import {
+  Cookies,
+  HttpClient,
+  HttpClientError,
+  HttpClientRequest,
+  HttpClientResponse,
+  type HttpMethod
+} from "effect/http"
 import { TestClock } from "effect/testing"
 import { Gone, join, settle, start, within } from "./Origin.ts"
 
@@ -923,7 +933,6 @@ const differences: Readonly<Record<string, Difference>> = {
 // ----- running them
 
 const epoch = Date.UTC(2026, 0, 1)
-const encoder = new TextEncoder()
 
 const dated = <V>(fields: Readonly<Record<string, V | number>>, now: number): Readonly<Record<string, V | string>> =>
   Object.fromEntries(
@@ -935,10 +944,56 @@ const dated = <V>(fields: Readonly<Record<string, V | number>>, now: number): Re
 
 const line = (value: string | ReadonlyArray<string> | undefined) => typeof value === "object" ? value.join(", ") : value
 
-const textOf = ({ body }: HttpCache.Message) =>
-  body instanceof Uint8Array
-    ? Effect.succeed(new TextDecoder().decode(body))
-    : Effect.orDie(Stream.mkString(Stream.decodeText(body)))
+/** An answer, and who gives it. */
+interface Said extends HttpCache.Response {
+  readonly text: string
+}
+
+type Ask = (request: HttpCache.Request) => Effect.Effect<Said, unknown>
+
+/** What stands between a reader and an origin. */
+type Face = (ask: Ask, options: HttpCache.Options) => Effect.Effect<Ask, never, Swr.Cache>
+
+const exchange: Face = (ask, options) =>
+  Effect.map(HttpCache.exchange(options), ({ answer }) => (request) =>
+    Effect.flatMap(
+      answer(request, (wanted) =>
+        Effect.map(ask(wanted ?? request), ({ text, ...head }) => ({ ...head, body: new TextEncoder().encode(text) }))),
+      ({ body, ...head }) =>
+        body instanceof Uint8Array
+          ? Effect.succeed({ ...head, text: new TextDecoder().decode(body) })
+          : Effect.map(Stream.mkString(Stream.decodeText(body)), (text) => ({ ...head, text }))
+    ))
+
+const client: Face = (ask, options) => {
+  const origin = HttpClient.make((request) =>
+    Effect.mapBoth(ask(request), {
+      onFailure: (cause) =>
+        new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }),
+      onSuccess: ({ headers, status, text }) => {
+        const fields = new Headers()
+        for (const [name, value = []] of Object.entries(headers)) {
+          for (const line of [value].flat()) fields.append(name, line)
+        }
+        return HttpClientResponse.fromWeb(request, new Response(text === "" ? null : text, { status, headers: fields }))
+      }
+    })
+  )
+  return Effect.map(HttpCache.make(origin, options), ({ client }) => ({ headers, method, url }) => {
+    const fields = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, line(value)]))
+    // Any token is a method.
+    const request = HttpClientRequest.make(method as HttpMethod.HttpMethod)(url, { headers: fields })
+    return Effect.flatMap(client.execute(request), (response) => {
+      const cookies = Cookies.toSetCookieHeaders(response.cookies)
+      const lines = cookies.length === 0 ? {} : { "set-cookie": cookies }
+      return Effect.map(response.text, (text) => ({
+        status: response.status,
+        headers: { ...response.headers, ...lines },
+        text
+      }))
+    })
+  })
+}
 
 /** The first of some fields that is not as expected. */
 const differing = (fields: HttpCache.Request["headers"], expected: Fields | Step["asked"] = {}): string | undefined => {
@@ -948,10 +1003,11 @@ const differing = (fields: HttpCache.Request["headers"], expected: Fields | Step
 }
 
 /** Runs the steps; gives the first thing that is not as expected. */
-const run = (steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
+const run = (face: Face, steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
   Effect.gen(function*() {
     yield* TestClock.setTime(epoch)
-    const { answer } = yield* HttpCache.exchange(options)
+    let origin: Ask = () => Effect.never
+    const ask = yield* face((wanted) => origin(wanted), options)
     let validators: ReadonlyArray<readonly [condition: string, value: string | undefined, from: From]> = []
     for (const [i, step] of steps.entries()) {
       const { method = "GET", path = "/a", status = 200, body = "hello", tell = {} } = step
@@ -960,7 +1016,7 @@ const run = (steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
       let confirmed: From | undefined
       const request = { method, url: `http://h.test${path}`, headers: dated(step.ask ?? {}, epoch) }
 
-      const origin = Effect.fnUntraced(function*(wanted: HttpCache.Request) {
+      origin = Effect.fnUntraced(function*(wanted: HttpCache.Request) {
         asked.push(wanted)
         yield* Effect.sleep(`${step.takes ?? 0} seconds`)
         if (tell === "gone") return yield* new Gone()
@@ -970,17 +1026,17 @@ const run = (steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
         // As in the suite, only where a row expects it.
         if (from !== undefined && (step.from === "etag" || step.from === "date")) {
           confirmed = from
-          return { status: 304, headers, body: new Uint8Array() }
+          return { status: 304, headers, text: "" }
         }
         confirmed = undefined
         validators = [
           ["if-none-match", line(dated(tell, 0)["etag"]), "etag"],
           ["if-modified-since", line(dated(tell, epoch)["last-modified"]), "date"]
         ]
-        return { status, headers, body: encoder.encode(wanted.method === "HEAD" || status === 204 ? "" : body) }
+        return { status, headers, text: wanted.method === "HEAD" || status === 204 ? "" : body }
       })
 
-      const answering = yield* start(Effect.option(answer(request, (wanted) => origin(wanted ?? request))))
+      const answering = yield* start(Effect.option(ask(request)))
       yield* settle
       yield* TestClock.adjust(`${step.takes ?? 0} seconds`)
       const given = yield* join(answering)
@@ -997,11 +1053,10 @@ const run = (steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
         if (step.gives !== undefined) return say("no answer")
         continue
       }
-      const { headers } = given.value
+      const { headers, text } = given.value
       if (given.value.status !== (step.gives ?? (from === "nobody" ? given.value.status : status))) {
         return say(`status ${given.value.status}`)
       }
-      const text = yield* textOf(given.value)
       const isBare = method === "HEAD" || from === "nobody" || [204, 304].includes(given.value.status)
       if (text !== (isBare ? "" : step.text ?? body)) return say(`body ${text}`)
       const other = differing(headers, dated(step.has ?? {}, epoch)) ??
@@ -1010,7 +1065,7 @@ const run = (steps: ReadonlyArray<Step>, options: HttpCache.Options) =>
       if (step.via !== undefined && asked.at(-1)?.method !== step.via) return say(`via ${asked.at(-1)?.method}`)
     }
     return "as expected"
-  }).pipe(within())
+  }).pipe(within(), Effect.provide(TestClock.layer()))
 
 for (const [group, rows] of Object.entries(groups)) {
   describe(`${group} (cache-tests)`, () => {
@@ -1018,8 +1073,12 @@ for (const [group, rows] of Object.entries(groups)) {
       const { by, instead = "as expected", why } = differences[id] ?? {}
       it.effect(`${id} (${kind})${why === undefined ? "" : `, but: ${why}`}`, () =>
         Effect.gen(function*() {
-          assert.strictEqual(yield* run(steps, options), instead)
-          if (by !== undefined) assert.strictEqual(yield* run(steps, { ...options, ...by }), "as expected")
+          for (const [name, face] of Object.entries({ exchange, client })) {
+            assert.strictEqual(yield* run(face, steps, options), instead, name)
+            if (by !== undefined) {
+              assert.strictEqual(yield* run(face, steps, { ...options, ...by }), "as expected", name)
+            }
+          }
         }))
     }
   })
