@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, type Duration, Effect, Exit, Layer, Option, Scope, type Stream } from "effect"
+import { Cause, Context, type Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
 import {
   Cookies,
   Headers,
@@ -180,7 +180,8 @@ const requestOf = (request: HttpPolicy.Request): HttpClientRequest.HttpClientReq
 
 const client: HttpExchange.Medium<HttpClientResponse.HttpClientResponse> = {
   head: headOf,
-  body: (response) => response.stream,
+  // One that has none, as of a 204, fails to be read.
+  body: (response) => Stream.catchReason(response.stream, "HttpClientError", "EmptyBodyError", () => Stream.empty),
   kind: () => "unreachable",
   release: () => Effect.void,
   // It names its request, and its body may have been read.
@@ -367,7 +368,12 @@ const message: HttpExchange.Medium<Message> = {
   release: () => Effect.void,
   // The same one is given to many: who adds a field to it makes another one.
   isValue: true,
-  make: (_, { headers, status }, body) => Object.freeze({ status, headers: Object.freeze(headers), body }),
+  make: (request, { headers, status }, body) =>
+    Object.freeze({
+      status,
+      headers: Object.freeze(headers),
+      body: request.method === "HEAD" ? new Uint8Array() : body
+    }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })
 }
 

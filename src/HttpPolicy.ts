@@ -5,7 +5,7 @@
  * ```
  * response -> refusal? -> store -> Stored -> evaluate -> Fresh | Stale | Validate | Bypass | Unavailable
  *                           ^                               |
- *                           +----- update (304, HEAD) <-----+
+ *                           +-------- update (304) <--------+
  * ```
  *
  * All times and spans are in milliseconds.
@@ -88,8 +88,6 @@ const directivesOf = (headers: Headers.Headers, rules: Rules) => {
 
 const heuristic = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]
 const understood = [...heuristic, 302, 303, 307, 400, 401, 403, 451, 500, 502, 503, 504]
-
-const validators = ["etag", "last-modified"]
 
 // Absent, or there with a length of life; one that can't be read is none at all.
 const span = (directives: Headers.Directives, name: string): number | undefined => {
@@ -497,24 +495,6 @@ export const update = (
     if (ours === undefined || theirs === undefined || !Headers.agrees(ours, theirs)) return undefined
   }
   return renewed(request, stored, response, times, rules)
-}
-
-/** A stored response after a HEAD of it (RFC 9111, 4.3.5); `undefined` where it is no longer what the origin has. */
-export const updateByHead = (
-  request: Request,
-  stored: Stored,
-  response: Response,
-  times: Times,
-  rules: Rules
-): Stored | undefined => {
-  const differs = validators.some((name) =>
-    Headers.has(response.headers, name) &&
-    Headers.text(response.headers, name) !== Headers.text(stored.headers, name)
-  )
-  const length = Headers.text(response.headers, "content-length")
-  const isOther = differs || response.status !== stored.status ||
-    (length !== undefined && length !== String(stored.length))
-  return isOther ? undefined : renewed(request, stored, response, times, rules)
 }
 
 const renewed = (request: Request, stored: Stored, response: Response, times: Times, rules: Rules): Stored => {

@@ -126,6 +126,28 @@ describe("the client", () => {
       assert.strictEqual(yield* get, "503 sick 2", "and not kept")
     }).pipe(within()))
 
+  for (const status of [200, 204, 301, 404, 503]) {
+    it.effect(`RFC 9111 3: a ${status} without a body is given, and kept`, () =>
+      Effect.gen(function*() {
+        const { asked, client } = origin(() =>
+          new Response(null, { status, headers: { "cache-control": "max-age=10", location: "/b" } })
+        )
+        const { client: cached } = yield* HttpCache.make(client)
+        const get = Effect.flatMap(cached.get(url), (response) =>
+          Effect.map(response.text, (text) => [response.status, response.headers["x-cache"], text]))
+        assert.deepStrictEqual(yield* get, [status, "MISS", ""])
+        assert.deepStrictEqual(yield* get, [status, "HIT", ""])
+        assert.strictEqual(asked.length, 1)
+      }).pipe(within()))
+  }
+
+  it.effect("an outage without a body is given as it is, and not as no answer", () =>
+    Effect.gen(function*() {
+      const { client } = origin(() => new Response(null, { status: 503 }))
+      const { client: cached } = yield* HttpCache.make(client)
+      assert.strictEqual((yield* cached.get(url)).status, 503)
+    }).pipe(within()))
+
   it.effect("1.5: an answer that must be asked for first is given only to who asked before it was", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

@@ -843,20 +843,6 @@ describe("1.7 RFC 9111 4.3: after asking", () => {
     }
   })
 
-  it("RFC 9111 4.3.5: a HEAD that agrees renews, another one tells that it is outdated", () => {
-    const head = (headers: Headers.Headers, status = 200) =>
-      Http.updateByHead({ ...get(), method: "HEAD" }, stored, { status, headers }, later, shared)
-    assert.strictEqual(
-      head({ etag: "\"a\"", "content-length": "10", "cache-control": "max-age=7" })?.freshness.lifetime,
-      7000
-    )
-    assert.strictEqual(head({})?.freshness.age, 1000)
-    for (const headers of [{ etag: "\"b\"" }, { "last-modified": at(-99) }, { "content-length": "11" }]) {
-      assert.isUndefined(head(headers))
-    }
-    assert.isUndefined(head({}, 404))
-  })
-
   it("a refresh is a GET of nobody in particular", () => {
     const request = {
       method: "HEAD",
@@ -1033,7 +1019,6 @@ describe("whatever comes", () => {
       }
       Http.refresh(request, [known], rules)
     }
-    Http.updateByHead(request, stored, { status: 200, headers: again.headers }, times, rules)
     Http.invalidated(request, response, "http")
     Http.select([stored], again.headers)
     Answer.cacheStatus(request.url, request.url, { hit: true, left: 0 }, request.url)
