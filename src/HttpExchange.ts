@@ -165,6 +165,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     const isAlone = Swr.behind(yield* Swr.Cache).limits.tier === undefined
     const pages = new Map<string, Page>()
     const failures = new WeakMap<HttpPolicy.Stored, Failed>()
+    // Answers that are kept under another key than they were asked by.
+    const moved = new WeakSet<Kept>()
     // Counts what was invalidated, so that no answer from before is kept past it under a key it was not asked by.
     let generation = 0
     // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
@@ -365,8 +367,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       yield* note(right, fields)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
-      if (isAlone && generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
-      return kept("share")
+      const shared = kept("share")
+      if (isAlone && generation === before) {
+        yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+        moved.add(shared)
+      }
+      return shared
     })
 
     const cache = yield* Swr.make({
@@ -611,7 +617,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 const went = {
                   forward: why,
                   forwardStatus: value.status,
-                  stored: typeof value.wishes === "object",
+                  stored: typeof value.wishes === "object" || moved.has(value),
                   ...isMine ? {} : { collapsed: true }
                 }
                 if (isMine && answer.source === "lookup") {

@@ -73,6 +73,22 @@ describe("the client", () => {
       assert.deepStrictEqual(yield* told, ["11", "cdn; hit, http; hit; ttl=-1"])
     }).pipe(within()))
 
+  it.effect("RFC 9211: `stored` is told also of the first answer of a URI, which says by what it varies", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(numbered("max-age=10", { vary: "accept-language" }).client)
+      const say = (language: string) =>
+        Effect.map(
+          client.get(url, { headers: { "accept-language": language } }),
+          ({ headers }) => headers["cache-status"]
+        )
+      const stored = "http; fwd=uri-miss; fwd-status=200; stored"
+      assert.deepStrictEqual([yield* say("en"), yield* say("fr"), yield* say("en")], [
+        stored,
+        stored,
+        "http; hit; ttl=10"
+      ])
+    }).pipe(within()))
+
   it.effect("1.9: 50 concurrent misses are one request", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
