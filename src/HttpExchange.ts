@@ -299,7 +299,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const fields = HttpPolicy.vary(head.headers)
         const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
         const reply = body instanceof Uint8Array
-          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body, readers }
+          ? { head: { ...head, headers: measured(head.headers, body.length) }, body, readers }
           : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
@@ -317,7 +317,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
       const whole = { status: head.status, headers, length: body.length }
       if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
-        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
+        return live(medium.make(request, { ...head, headers: measured(head.headers, body.length) }, body))
       }
       // A view would keep all that it is a view of.
       const own = body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
@@ -732,4 +732,10 @@ const fitting = (headers: Headers.Headers, length: number): Headers.Headers => {
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => name !== "content-encoding" && name !== "content-length")
   )
+}
+
+// A whole body is as long as it is: announced otherwise, it would spoil what comes next on its reader's connection.
+const measured = (headers: Headers.Headers, length: number): Headers.Headers => {
+  const own = Headers.endToEnd(headers)
+  return own["content-length"] === undefined ? own : { ...own, "content-length": String(length) }
 }

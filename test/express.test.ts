@@ -2,10 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SwrPromise from "effect-swr/SwrPromise"
 import express, { type NextFunction, type Request, type Response } from "express"
+import { Agent } from "node:http"
 import type { AddressInfo } from "node:net"
 import { pipeline, Readable } from "node:stream"
 import { createCache } from "../examples/express/Cache.ts"
-import { behaves, gate, type Handler, numbered, type Options, type Site, swr, until, visit } from "./Website.ts"
+import { ask, behaves, gate, type Handler, numbered, type Options, type Site, swr, until, visit } from "./Website.ts"
 
 const answering = (handler: Handler) => async ({ headers, originalUrl, params }: Request, res: Response) => {
   const { body = "", headers: fields = {}, status = 200 } = await handler({ url: originalUrl, headers, params })
@@ -178,6 +179,23 @@ describe("Express: what handlers do", () => {
     await found()
     await cache.invalidateRoute("/user-1", "/two")
     assert.deepStrictEqual(await found(), ["MISS", "HIT", "HIT", "MISS"])
+  })
+
+  it("a length announced wrong does not spoil what comes next on the connection", async () => {
+    const { url } = await built((app, cache) => {
+      app.get("/a/:length", cache.route(swr), ({ params }, res) => {
+        res.setHeader("content-length", params["length"] ?? "")
+        res.write("01234")
+        res.end("56789")
+      })
+    })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    for (const length of [3, 20, 10]) {
+      for (let i = 0; i < 2; i++) {
+        assert.containsSubset(await ask(`${url}/a/${length}`, { agent }), { status: 200, text: "0123456789" })
+      }
+    }
+    agent.destroy()
   })
 
   it("EX-10: a handler that leaves its route leaves it for its reader", async () => {

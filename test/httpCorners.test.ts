@@ -170,6 +170,26 @@ describe("what strangers send", () => {
     }).pipe(within()))
 })
 
+describe("a whole body whose length was announced wrong", () => {
+  const bytes = new TextEncoder().encode("0123456789")
+  for (const announced of ["3", "20", "x"]) {
+    for (const [status, control] of [[200, { "cache-control": "max-age=60" }], [503, {}]] as const) {
+      it.effect(`is given with its own length, and not kept (${announced}, ${status})`, () =>
+        Effect.gen(function*() {
+          const { answer, stats } = yield* HttpCache.exchange()
+          const headers = { ...control, "content-length": announced }
+          const origin = Effect.succeed<HttpCache.Message>({ status, headers, body: bytes })
+          for (let i = 0; i < 2; i++) {
+            const response = yield* answer({ method: "GET", url, headers: {} }, () => origin)
+            assert.containsSubset(response, { status, headers: { "content-length": "10", "x-cache": "MISS" } })
+            assert.deepStrictEqual(response.body, bytes)
+          }
+          assert.strictEqual((yield* stats).hits, 0)
+        }).pipe(within()))
+    }
+  }
+})
+
 const serve = (
   routes: Layer.Layer<never, never, HttpRouter.HttpRouter | HttpCache.HttpCache | HttpRouter.Request<"Error", string>>,
   options: HttpCache.Options = {}
