@@ -447,7 +447,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         )
       }
       if (ranges._tag === "Parts") {
-        const boundary = `${options.name}-${stored.length.toString(36)}-${stored.freshness.receivedAt.toString(36)}`
+        // Not guessable, so that no body bears it.
+        const boundary = globalThis.crypto.randomUUID()
         const partial = HttpAnswer.partial({ headers, length: body.length }, ranges.parts, boundary)
         const pieces = partial.pieces.map((piece) =>
           typeof piece === "string" ? encoder.encode(piece) : body.subarray(piece.start, piece.end)

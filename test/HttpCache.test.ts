@@ -233,6 +233,27 @@ describe("asking again", () => {
       assert.strictEqual(asked.length, 1)
     }).pipe(within()))
 
+  it.effect("RFC 2046: no body can bear the border between the parts of a range, also one that knows those before it", () =>
+    Effect.gen(function*() {
+      const borders: Array<string> = []
+      // As long as the one before, so that only the letters differ.
+      const { client } = origin(() =>
+        page(`\r\n--${borders.at(-1) ?? ""}--\r\n`.padEnd(200, "x"), "max-age=10", { "content-type": "text/plain" })
+      )
+      const cached = yield* HttpCache.make(client, { name: "of a name with spaces" })
+      for (let i = 0; i < 3; i++) {
+        yield* cached.client.get(url)
+        const { headers, text } = yield* cached.client.get(url, { headers: { range: "bytes=0-99,100-149" } })
+        const border = /^multipart\/byteranges; boundary=([\w-]{1,70})$/.exec(headers["content-type"] ?? "")?.[1] ?? ""
+        assert.notStrictEqual(border, "")
+        // What is before the first, two parts, and what is after the last.
+        assert.lengthOf((yield* text).split(`--${border}`), 4)
+        assert.notInclude(borders, border)
+        borders.push(border)
+        yield* cached.clear
+      }
+    }).pipe(within()))
+
   it.effect("1.5: on a miss they go to the origin, and nothing is kept of the answer", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered("max-age=10")
