@@ -142,6 +142,12 @@ interface Page {
   readonly variants: Map<string, Asked<never>>
 }
 
+/** What was kept, and the time by which it is judged. */
+interface Past {
+  readonly kept: Kept
+  readonly now: number
+}
+
 const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
 
 /** A cache that stands between who asks and who answers. */
@@ -502,6 +508,28 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           : attempt(request, forward, target, { arrived: ++order, force: false, left: 3, labels })
       })
 
+    /** What may be given past its windows: over a store, what no other process can have invalidated unheard. */
+    const sure = (asked: Asked<L>, known: Kept, now: number): Effect.Effect<Past | undefined> =>
+      Effect.suspend(() => {
+        const tier = handle?.instance.namespace.tier
+        if (handle === undefined || tier === undefined) return Effect.succeed({ kept: known, now })
+        const { host } = handle.instance.namespace
+        const look = (said?: "yes" | "away") =>
+          tier.look(handle.nameOf(asked), host.now(), handle.policy(undefined), said, true)
+        const past = (seen: ReturnType<typeof look>): Past | undefined => {
+          const entry = seen === "ask" ? undefined : seen.state.entry
+          // It is this cache's.
+          const kept = entry?.value as Kept | Live<L> | undefined
+          return entry === undefined || kept?._tag !== "Kept"
+            ? undefined
+            : { kept, now: timeAt(kept, Entry.age(entry, host.now())) }
+        }
+        const found = past(look())
+        return found === undefined
+          ? Effect.map(tier.ask, (answered) => past(look(answered ? "yes" : "away")))
+          : Effect.succeed(found)
+      })
+
     /** Looks, judges, and does what was judged; again where in the meantime something else came to be known. */
     const attempt = <E>(
       request: HttpPolicy.Request,
@@ -510,12 +538,14 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       turn: {
         readonly arrived: number
         readonly force: boolean
+        /** What memory has is as good as nothing. */
+        readonly unsure?: boolean
         readonly left: number
         readonly labels: () => ReadonlyArray<string>
       }
     ): Effect.Effect<L, E> =>
       Effect.suspend(() => {
-        const { arrived, force, labels, left } = turn
+        const { arrived, force, labels, left, unsure = false } = turn
         if (left === 0) return pass(request, forward, "bypass")
         const uri = HttpPolicy.url(target)
         const asked = new Asked<L>(target, fieldsOf(uri), request, forward, labels)
@@ -532,15 +562,21 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             }
           }
         }
-        const again = (force = false) => attempt(request, forward, target, { ...turn, force, left: left - 1 })
+        const again = (force = false) =>
+          attempt(request, forward, target, { ...turn, force, unsure: false, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
-          const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
+          const known = !unsure && Option.isSome(found) && found.value.value._tag === "Kept"
+            ? found.value.value
+            : undefined
           const now = known === undefined || Option.isNone(found) ? 0 : timeOf(known, found.value.age)
           const decision = HttpPolicy.evaluate(request, known?.stored, now, rules)
           if (decision._tag === "Unavailable") return Effect.succeed(unavailable(request))
           if (decision._tag === "Bypass") return pass(request, forward, decision.forward)
           if (decision._tag === "Stale" && !decision.refresh && known !== undefined) {
-            return Effect.succeed(give(request, known, decision.age, { hit: true, left: decision.left }, "STALE"))
+            return Effect.flatMap(sure(asked, known, now), (past) =>
+              past?.kept === known
+                ? Effect.succeed(give(request, known, decision.age, { hit: true, left: decision.left }, "STALE"))
+                : attempt(request, forward, target, { ...turn, unsure: past === undefined, left: left - 1 }))
           }
           if (decision._tag === "Validate" && known === undefined && !HttpPolicy.isShareable(request, rules)) {
             return pass(request, forward, "uri-miss")
@@ -597,7 +633,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           return Effect.matchEffect(
             Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)),
             {
-              onFailure: (failure) => failed(failure, known, now),
+              onFailure: (failure) =>
+                known === undefined
+                  ? failed(failure, undefined, now)
+                  : Effect.flatMap(sure(asked, known, now), (past) => failed(failure, past?.kept, past?.now ?? now)),
               onSuccess: (answer): Effect.Effect<L, E> => {
                 const { value } = answer
                 if (value._tag === "Live") {
