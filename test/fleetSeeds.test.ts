@@ -6,7 +6,7 @@
  * On the test clock: each process is a layer of its own over one simulated store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Option, Result, Schedule, Schema, Scope } from "effect"
 import { type Event, Policy, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
@@ -158,6 +158,18 @@ describe("express-route-cache", () => {
       }).pipe(Effect.scoped))
   }
 
+  it.effect("EX-19: a tag is voided by one command, however many entries bear it", () =>
+    Effect.gen(function*() {
+      const { a, b, store } = yield* fleet()
+      const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
+      for (const key of keys) yield* now(a.cache.set(key, "v", { tags: ["t"] }))
+      const before = (yield* store.counts("b")).roundTrips
+      yield* now(b.cache.invalidateTag("t"))
+      assert.strictEqual((yield* store.counts("b")).roundTrips - before, 1)
+      yield* settle
+      for (const key of keys) assert.isFalse(yield* a.cache.has(key))
+    }).pipe(Effect.scoped))
+
   it.effect("EX-26 differs: who finds the lease held waits for its holder, and does not load beside it", () =>
     Effect.gen(function*() {
       const { a, b, origin } = yield* fleet()
@@ -231,6 +243,25 @@ describe("express-route-cache", () => {
       assert.instanceOf(error(yield* Effect.exit(join(reader))), Down)
       yield* TestClock.adjust("10 seconds")
       assert.lengthOf(origin.calls, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("EX-32 differs: a lookup that tries again is one load, and the last error is its reader's", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      let tries = 0
+      const lookup = () => Effect.suspend(() => Effect.fail(new Down({ by: `${++tries}` })))
+      const { cache, seen } = yield* processOf(
+        store,
+        "a",
+        () => Effect.retry(lookup(), { times: 2, schedule: Schedule.exponential("200 millis") })
+      )
+      const reader = yield* start(cache.get("k"))
+      yield* passed("200 millis")
+      assert.strictEqual(tries, 2)
+      yield* passed("400 millis")
+      assert.propertyVal(error(yield* Effect.exit(join(reader))), "by", "3")
+      yield* settle
+      assert.lengthOf(only(seen, "LoadFailed"), 1)
     }).pipe(Effect.scoped))
 
   it.effect("EX-33 differs: a store that fails to read or to write fails no read", () =>
