@@ -231,6 +231,11 @@ export class Handle {
     return instance.fresh(this.nameOf(key), this.policy(reader), spec.terms.schema, at)
   }
 
+  /** What there is of a key, whatever its windows say. */
+  past(key: unknown): Effect.Effect<Entry.Entry<unknown> | undefined> {
+    return this.instance.past(this.nameOf(key), this.policy(undefined))
+  }
+
   job(key: unknown, fiber: Fiber.Fiber<unknown, unknown>, reader?: object): Job.Job {
     return {
       key,

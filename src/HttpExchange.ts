@@ -164,6 +164,12 @@ interface Page {
   readonly variants: Map<string, Asked<never>>
 }
 
+/** What was kept, and the time by which it is judged. */
+interface Past {
+  readonly kept: Kept
+  readonly now: number
+}
+
 const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
 
 /** A cache that stands between who asks and who answers. */
@@ -342,7 +348,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const fields = HttpPolicy.vary(head.headers)
         const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
         const reply = body instanceof Uint8Array
-          ? { head: { ...head, headers: Headers.endToEnd(head.headers) }, body, readers }
+          ? { head: { ...head, headers: measured(head.headers, body.length) }, body, readers }
           : undefined
         return yield* fail({ kind: head.status, reply, error: undefined })
       }
@@ -360,7 +366,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const headers = { ...fitting(head.headers, body.length), ...options.makesTags ? tagged(head, body) : {} }
       const whole = { status: head.status, headers, length: body.length }
       if (HttpPolicy.refusal(request, whole, times, rules) !== undefined) {
-        return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, body))
+        return live(medium.make(request, { ...head, headers: measured(head.headers, body.length) }, body))
       }
       const stored = HttpPolicy.store(request, whole, times, rules)
       return yield* keep(asked, stored, bufferOf(body), head.status, false, { began, before })
@@ -389,11 +395,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         // Its URI names the only response of one that varies by nothing.
         tags: [...fields.length === 0 ? [] : [uri], ...asked.labels(), ...options.tags(asked.request, stored)].map(same)
       }
-      const kept = (keep: Swr.Keep): Kept => {
+      const kept = (keep: Swr.Keep, stays = typeof keep === "object"): Kept => {
         asked.keep = keep
         const { freshness, hidden, length, status, variant } = stored
         const headers = Headers.collect(stored.headers, (value) => typeof value === "string" ? same(value) : value)
-        const stays = typeof keep === "object"
         return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
       }
       if (isLast) return kept("pass")
@@ -406,8 +411,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       yield* note(right, fields)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
-      if (isAlone && generation === before) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
-      return kept("share")
+      const isMoved = isAlone && generation === before
+      if (isMoved) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+      return kept("share", isMoved)
     })
 
     const cache = yield* Swr.make({
@@ -484,7 +490,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         )
       }
       if (ranges._tag === "Parts") {
-        const boundary = `${options.name}-${kept.length.toString(36)}-${kept.freshness.receivedAt.toString(36)}`
+        // Not guessable, so that no body bears it.
+        const boundary = globalThis.crypto.randomUUID()
         const partial = HttpAnswer.partial({ headers, length: body.length }, ranges.parts, boundary)
         const pieces = partial.pieces.map((piece) =>
           typeof piece === "string" ? encoder.encode(piece) : body.subarray(piece.start, piece.end)
@@ -538,6 +545,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           : attempt(request, forward, place, { arrived: ++order, force: false, left: 3, labels })
       })
 
+    /** What may be given past its windows: what is still kept, and was invalidated by nobody. */
+    const past = (asked: Asked<L>): Effect.Effect<Past | undefined> =>
+      Effect.map(handle?.past(asked) ?? Effect.undefined, (entry) => {
+        // It is this cache's.
+        const kept = entry?.value as Kept | Live<L> | undefined
+        return handle === undefined || entry === undefined || kept?._tag !== "Kept"
+          ? undefined
+          : { kept, now: timeAt(kept, Entry.age(entry, handle.instance.namespace.host.now())) }
+      })
+
     /** Looks, judges, and does what was judged; again where in the meantime something else came to be known. */
     const attempt = <E>(
       request: HttpPolicy.Request,
@@ -546,12 +563,14 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       turn: {
         readonly arrived: number
         readonly force: boolean
+        /** What memory has is as good as nothing. */
+        readonly unsure?: boolean
         readonly left: number
         readonly labels: () => ReadonlyArray<string>
       }
     ): Effect.Effect<L, E> =>
       Effect.suspend(() => {
-        const { arrived, force, labels, left } = turn
+        const { arrived, force, labels, left, unsure = false } = turn
         if (left === 0) return pass(request, forward, "bypass")
         const asked = new Asked<L>(place, fieldsOf(place.uri), request, forward, labels)
         // Most are this: something fresh, which nothing in the request forbids to give.
@@ -567,15 +586,21 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             }
           }
         }
-        const again = (force = false) => attempt(request, forward, place, { ...turn, force, left: left - 1 })
+        const again = (force = false) =>
+          attempt(request, forward, place, { ...turn, force, unsure: false, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
-          const known = Option.isSome(found) && found.value.value._tag === "Kept" ? found.value.value : undefined
+          const known = !unsure && Option.isSome(found) && found.value.value._tag === "Kept"
+            ? found.value.value
+            : undefined
           const now = known === undefined || Option.isNone(found) ? 0 : timeOf(known, found.value.age)
           const decision = HttpPolicy.evaluate(request, known, now, rules)
           if (decision._tag === "Unavailable") return Effect.succeed(unavailable(request))
           if (decision._tag === "Bypass") return pass(request, forward, decision.forward)
           if (decision._tag === "Stale" && !decision.refresh && known !== undefined) {
-            return Effect.succeed(give(request, known, decision.age, { hit: true, left: decision.left }, "STALE"))
+            return Effect.flatMap(past(asked), (past) =>
+              past?.kept === known
+                ? Effect.succeed(give(request, known, decision.age, { hit: true, left: decision.left }, "STALE"))
+                : attempt(request, forward, place, { ...turn, unsure: past === undefined, left: left - 1 }))
           }
           if (decision._tag === "Validate" && known === undefined && !HttpPolicy.isShareable(request, rules)) {
             return pass(request, forward, "uri-miss")
@@ -633,7 +658,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           return Effect.matchEffect(
             Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)),
             {
-              onFailure: (failure) => failed(failure, known, now),
+              onFailure: (failure) =>
+                known === undefined
+                  ? failed(failure, undefined, now)
+                  : Effect.flatMap(past(asked), (past) => failed(failure, past?.kept, past?.now ?? now)),
               onSuccess: (answer): Effect.Effect<L, E> => {
                 const { value } = answer
                 if (value._tag === "Live") {
@@ -772,4 +800,10 @@ const fitting = (headers: Headers.Headers, length: number): Headers.Headers => {
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => name !== "content-encoding" && name !== "content-length")
   )
+}
+
+// A whole body is as long as it is: announced otherwise, it would spoil what comes next on its reader's connection.
+const measured = (headers: Headers.Headers, length: number): Headers.Headers => {
+  const own = Headers.endToEnd(headers)
+  return own["content-length"] === undefined ? own : { ...own, "content-length": String(length) }
 }

@@ -276,6 +276,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return look === ASK ? look : State.fallback(look.state, at, policy)
   }
 
+  /** What memory has of a key, for who may be given it whatever its windows say; a store has to vouch for it. */
+  past(name: Key.Name, policy: Policy.Policy<E>): Effect.Effect<Entry.Entry<A> | undefined> {
+    const { host, memory, namespace: { tier } } = this
+    const look = (asked?: "yes" | "away") => {
+      const at = host.now()
+      const seen = tier === undefined ? { state: memory.state(name) } : tier.look(name, at, policy, asked, true)
+      if (seen === ASK) return ASK
+      const { entry } = seen.state
+      return entry === undefined || Entry.isDead(entry, at) ? undefined : entry
+    }
+    return Effect.suspend(() => {
+      const found = look()
+      if (found !== ASK) return Effect.succeed(found)
+      return Effect.map(tier?.ask ?? Effect.succeed(false), (answered) => {
+        const found = look(answered ? "yes" : "away")
+        return found === ASK ? undefined : found
+      })
+    })
+  }
+
   private stands<B>(reader: Waiting<A, E, B>, entry: Entry.Entry<A>, reason: "error" | "timeout"): Effect.Effect<B> {
     return Exit.succeed(this.serve(reader, entry, reader.found, reason, true))
   }

@@ -43,7 +43,7 @@ const reader = ({ client }: HttpCache.Cached) => (headers: Headers = {}) =>
 const numbered = (control: string, headers: Headers = {}) => origin((n) => page(`v${n}`, control, headers))
 
 describe("the client", () => {
-  it.effect("keeps what it may: miss, hit, stale with one refresh, miss", () =>
+  it.effect("RF-02, RF-03: keeps what it may: miss, hit, stale with one refresh, miss", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered("max-age=10, stale-while-revalidate=10")
       const get = reader(yield* HttpCache.make(client))
@@ -60,7 +60,7 @@ describe("the client", () => {
       assert.deepStrictEqual(yield* get(), ["MISS", "v3"])
     }).pipe(within()))
 
-  it.effect("RFC 9111 5.1, RFC 9211: says how old an answer is and where it came from", () =>
+  it.effect("RF-08, RFC 9111 5.1, RFC 9211: says how old an answer is and where it came from", () =>
     Effect.gen(function*() {
       const { client } = yield* HttpCache.make(
         numbered("max-age=10, stale-while-revalidate=10", { age: "3", "cache-status": "cdn; hit" }).client
@@ -71,6 +71,22 @@ describe("the client", () => {
       assert.deepStrictEqual(yield* told, ["5", "cdn; hit, http; hit; ttl=5"])
       yield* TestClock.adjust("6 seconds")
       assert.deepStrictEqual(yield* told, ["11", "cdn; hit, http; hit; ttl=-1"])
+    }).pipe(within()))
+
+  it.effect("RFC 9211: `stored` is told also of the first answer of a URI, which says by what it varies", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(numbered("max-age=10", { vary: "accept-language" }).client)
+      const say = (language: string) =>
+        Effect.map(
+          client.get(url, { headers: { "accept-language": language } }),
+          ({ headers }) => headers["cache-status"]
+        )
+      const stored = "http; fwd=uri-miss; fwd-status=200; stored"
+      assert.deepStrictEqual([yield* say("en"), yield* say("fr"), yield* say("en")], [
+        stored,
+        stored,
+        "http; hit; ttl=10"
+      ])
     }).pipe(within()))
 
   it.effect("1.9: 50 concurrent misses are one request", () =>
@@ -239,6 +255,27 @@ describe("asking again", () => {
       assert.strictEqual(asked.length, 1)
     }).pipe(within()))
 
+  it.effect("RFC 2046: no body can bear the border between the parts of a range, also one that knows those before it", () =>
+    Effect.gen(function*() {
+      const borders: Array<string> = []
+      // As long as the one before, so that only the letters differ.
+      const { client } = origin(() =>
+        page(`\r\n--${borders.at(-1) ?? ""}--\r\n`.padEnd(200, "x"), "max-age=10", { "content-type": "text/plain" })
+      )
+      const cached = yield* HttpCache.make(client, { name: "of a name with spaces" })
+      for (let i = 0; i < 3; i++) {
+        yield* cached.client.get(url)
+        const { headers, text } = yield* cached.client.get(url, { headers: { range: "bytes=0-99,100-149" } })
+        const border = /^multipart\/byteranges; boundary=([\w-]{1,70})$/.exec(headers["content-type"] ?? "")?.[1] ?? ""
+        assert.notStrictEqual(border, "")
+        // What is before the first, two parts, and what is after the last.
+        assert.lengthOf((yield* text).split(`--${border}`), 4)
+        assert.notInclude(borders, border)
+        borders.push(border)
+        yield* cached.clear
+      }
+    }).pipe(within()))
+
   it.effect("1.5: on a miss they go to the origin, and nothing is kept of the answer", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered("max-age=10")
@@ -313,6 +350,63 @@ describe("1.6: an origin that fails", () => {
       yield* settle
       assert.deepStrictEqual((yield* get())[1], "gone")
     }).pipe(within()))
+
+  const hour = "max-age=10, stale-while-revalidate=3600, stale-if-error=3600"
+  it.effect("RF-09: nothing is asked by itself: an old answer is refreshed when somebody asks for it, and once", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered(hour)
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("30 minutes")
+      assert.lengthOf(asked, 1)
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* settle
+      assert.lengthOf(asked, 2)
+      yield* TestClock.adjust("1 day")
+      assert.lengthOf(asked, 2)
+    }).pipe(within()))
+
+  it.effect("RF-09: nor is an origin that failed tried again before somebody asks", () =>
+    Effect.gen(function*() {
+      const { asked, client } = origin((n) => n === 1 ? page("v1", hour) : Effect.fail("refused"))
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* settle
+      yield* TestClock.adjust("10 minutes")
+      assert.lengthOf(asked, 2)
+      assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+      yield* settle
+      assert.lengthOf(asked, 3)
+    }).pipe(within()))
+
+  // As `tests/stale.mjs` of http-tests/cache-tests asks: so long after the first answer, on an origin that then does so.
+  const down = () => Effect.succeed(new Response("sick", { status: 503 }))
+  const closed = () => Effect.fail("the connection was closed")
+  const well = () => Effect.succeed(page("v2", "max-age=10"))
+  for (
+    const [id, control, later, then, given] of [
+      ["stale-while-revalidate", "max-age=1, stale-while-revalidate=3600", 3, well, "v1"],
+      ["stale-while-revalidate-window", "max-age=1, stale-while-revalidate=4", 6, well, "v2"],
+      ["stale-sie-503", "max-age=2, stale-if-error=60", 3, down, "v1"],
+      ["stale-sie-close", "max-age=2, stale-if-error=60", 3, closed, "v1"],
+      ["stale-close-must-revalidate", "max-age=2, must-revalidate", 3, closed, "504"],
+      ["stale-close-proxy-revalidate", "max-age=2, proxy-revalidate", 3, closed, "504"],
+      ["stale-close-no-cache", "max-age=2, no-cache", 3, closed, "504"],
+      ["stale-close-s-maxage=2", "s-maxage=2", 3, closed, "504"]
+    ] as const
+  ) {
+    it.effect(`RF-12: ${id}`, () =>
+      Effect.gen(function*() {
+        const { client } = origin((n) => n === 1 ? page("v1", control, { etag: "\"a\"" }) : then())
+        const { client: cached } = yield* HttpCache.make(client)
+        yield* cached.get(url)
+        yield* TestClock.adjust(`${later} seconds`)
+        const { status, text } = yield* cached.get(url)
+        assert.strictEqual(status === 200 ? yield* text : `${status}`, given)
+      }).pipe(within()))
+  }
 
   it.effect("RF-10: 504 where what is kept had to be asked for first, and nobody answers", () =>
     Effect.gen(function*() {

@@ -726,7 +726,7 @@ describe("1.6 RFC 9111 4.2.4, RFC 5861: stale use", () => {
     assert.strictEqual(fail("max-age=10, stale-while-revalidate=60", 11), "failure")
   })
 
-  it("RF-04, RF-05, RF-07: [lifetime, lifetime + sie), on 500, 502, 503, 504 or no answer", () => {
+  it("RF-04, RF-05, RF-07, RF-08: [lifetime, lifetime + sie), on 500, 502, 503, 504 or no answer", () => {
     const control = "max-age=600, stale-if-error=1200"
     for (const failure of [500, 502, 503, 504, "unreachable"] as const) {
       assert.strictEqual(fail(control, 900, failure), "stale")

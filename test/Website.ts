@@ -147,13 +147,33 @@ export const behaves = (framework: string, open: (options: Options) => Site): vo
         text: "v1",
         headers: { age: "0", "cache-control": "max-age=10, stale-while-revalidate=10" }
       })
-      await pass("9 seconds")
+      await pass("9999 millis")
       assert.containsSubset(await get("/a"), { found: "HIT", text: "v1", headers: { age: "9" } })
-      await pass("1 second")
+      await pass("1 millis")
       assert.deepStrictEqual(await see("/a"), ["STALE", "v1"])
       await until(async () => (await see("/a")).join() === "HIT,v2")
       await pass("20 seconds")
       assert.deepStrictEqual(await see("/a"), ["MISS", "v3"])
+    })
+
+    it("EX-02 differs: without windows the handler's Cache-Control decides, and where it says nothing nothing is kept", async () => {
+      const [silent, told] = [numbered(), numbered({ "cache-control": "max-age=10" })]
+      const { pass, see } = await visiting((site) => {
+        site.on("GET", "/silent", silent.handler, {})
+        site.on("GET", "/told", told.handler, {})
+      })
+      assert.deepStrictEqual([await see("/silent"), await see("/silent")], [["MISS", "v1"], ["MISS", "v2"]])
+      assert.deepStrictEqual([await see("/told"), await see("/told")], [["MISS", "v1"], ["HIT", "v1"]])
+      await pass("10 seconds")
+      assert.deepStrictEqual(await see("/told"), ["MISS", "v2"])
+    })
+
+    it("EX-06 differs: what did not go well is kept where its own Cache-Control says so", async () => {
+      const { handler } = numbered({ "cache-control": "max-age=10" })
+      const { see } = await visiting((site) =>
+        site.on("GET", "/a", async (asked) => ({ ...await handler(asked), status: 404 }), swr)
+      )
+      assert.deepStrictEqual([await see("/a"), await see("/a")], [["MISS", "v1"], ["HIT", "v1"]])
     })
 
     it("EX-06: only what went well is kept", async () => {
@@ -203,10 +223,19 @@ export const behaves = (framework: string, open: (options: Options) => Site): vo
         count.runs++
         return { body: Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(1024, "x"))) }
       }
-      const { get } = await visiting((site) => site.on("GET", "/a", handler, swr), { maxBody: 10_000 })
+      const whole: Handler = ({ url }) => ({ body: "x".repeat(url === "/most" ? 10_000 : 10_001) })
+      const { get } = await visiting((site) => {
+        site.on("GET", "/a", handler, swr)
+        site.on("GET", "/most", whole, swr)
+        site.on("GET", "/more", whole, swr)
+      }, { maxBody: 10_000 })
       for (const runs of [1, 2]) {
         assert.containsSubset(await get("/a"), { found: "MISS", bytes: { length: 65_536 } })
         assert.strictEqual(count.runs, runs)
+      }
+      for (const found of ["MISS", "HIT"]) {
+        assert.containsSubset(await get("/most"), { found, bytes: { length: 10_000 } })
+        assert.containsSubset(await get("/more"), { found: "MISS", bytes: { length: 10_001 } })
       }
     })
 
@@ -271,7 +300,7 @@ export const behaves = (framework: string, open: (options: Options) => Site): vo
       assert.isUndefined(seen[0]?.["x-user"])
     })
 
-    it("EX-14: host, path and query name an entry, and nothing runs into the next", async () => {
+    it("EX-14, EX-17 differs: host, path and query name an entry, and nothing runs into the next", async () => {
       const { handler } = numbered()
       const { see } = await visiting((site) => site.on("GET", "/*rest", handler, swr))
       const paths = ["/a?b=1", "/a?b=1&", "/a", "/a/", "/A", "/a%2f", "/a?b=1|vary:x=1", "//a"]

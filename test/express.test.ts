@@ -1,10 +1,12 @@
 /** The cache of `examples/express` with the real framework. */
 import { assert, describe, it } from "@effect/vitest"
+import * as SwrPromise from "effect-swr/SwrPromise"
 import express, { type NextFunction, type Request, type Response } from "express"
+import { Agent } from "node:http"
 import type { AddressInfo } from "node:net"
 import { pipeline, Readable } from "node:stream"
 import { createCache } from "../examples/express/Cache.ts"
-import { behaves, gate, type Handler, numbered, type Options, type Site, swr, until, visit } from "./Website.ts"
+import { ask, behaves, gate, type Handler, numbered, type Options, type Site, swr, until, visit } from "./Website.ts"
 
 const answering = (handler: Handler) => async ({ headers, originalUrl, params }: Request, res: Response) => {
   const { body = "", headers: fields = {}, status = 200 } = await handler({ url: originalUrl, headers, params })
@@ -165,6 +167,37 @@ describe("Express: what handlers do", () => {
     await until(() => left === 1)
   })
 
+  it("EX-15 differs: a route of a RegExp, or of several paths, is voided by the paths it was asked by", async () => {
+    const { cache, see } = await built((app, cache) => {
+      app.get([/^\/user-(\d+)$/, "/one", "/two"], cache.route(swr), ({ path }, res) => void res.send(path))
+    })
+    const found = async () => {
+      const answers: Array<unknown> = []
+      for (const path of ["/user-1", "/user-2", "/one", "/two"]) answers.push((await see(path))[0])
+      return answers
+    }
+    await found()
+    await cache.invalidateRoute("/user-1", "/two")
+    assert.deepStrictEqual(await found(), ["MISS", "HIT", "HIT", "MISS"])
+  })
+
+  it("a length announced wrong does not spoil what comes next on the connection", async () => {
+    const { url } = await built((app, cache) => {
+      app.get("/a/:length", cache.route(swr), ({ params }, res) => {
+        res.setHeader("content-length", params["length"] ?? "")
+        res.write("01234")
+        res.end("56789")
+      })
+    })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    for (const length of [3, 20, 10]) {
+      for (let i = 0; i < 2; i++) {
+        assert.containsSubset(await ask(`${url}/a/${length}`, { agent }), { status: 200, text: "0123456789" })
+      }
+    }
+    agent.destroy()
+  })
+
   it("EX-10: a handler that leaves its route leaves it for its reader", async () => {
     const { see } = await built((app, cache) => {
       app.get("/a", cache.route(swr), (_, __, next) => next())
@@ -208,11 +241,12 @@ describe("Express: cache.fetch", () => {
   })
 
   it("W-EX-12, W-EX-14: it has a key space of its own, and can be voided; two caches are apart", async () => {
-    const { fetch, forget, get } = await built((app, cache) => {
-      const second = createCache({ name: "other" })
+    const caches = SwrPromise.make()
+    const { cache, fetch, forget, get, see } = await built((app, cache) => {
+      const second = createCache({ caches, name: "other" })
       app.get("/custom", cache.route(swr), (_, res) => void res.send("route"))
       app.get("/second", second.route(swr), (_, res) => void res.send("second"))
-    })
+    }, { caches })
     await get("/custom")
     const windows = { freshFor: "1 minute" } as const
     assert.strictEqual(await fetch("/custom", () => "value", windows), "value")
@@ -220,5 +254,10 @@ describe("Express: cache.fetch", () => {
     await forget("/custom")
     assert.strictEqual(await fetch("/custom", () => "new", windows), "new")
     assert.match(String((await get("/second")).headers["cache-status"]), /^other;/)
+    assert.strictEqual((await see("/custom"))[0], "HIT")
+    await cache.invalidateRoute("/")
+    assert.deepStrictEqual([await see("/custom"), await see("/second")], [["MISS", "route"], ["HIT", "second"]])
+    assert.strictEqual(await fetch("/custom", () => "newer", windows), "new")
+    await caches.close()
   })
 })

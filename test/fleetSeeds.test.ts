@@ -6,7 +6,7 @@
  * On the test clock: each process is a layer of its own over one simulated store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Option, Result, Schedule, Schema, Scope } from "effect"
 import { type Event, Policy, Swr } from "effect-swr"
 import * as Testing from "effect-swr/Testing"
 import { TestClock } from "effect/testing"
@@ -15,6 +15,7 @@ import {
   collect,
   defect,
   Down,
+  ended,
   error,
   Gone,
   join,
@@ -102,6 +103,42 @@ it("what differs has a row in docs/differences.md, and each row that names a tes
 })
 
 describe("express-route-cache", () => {
+  for (const problem of ["json", "format", "key", "depth", "size"] as const) {
+    it.effect(`EX-09: what stands in the store and can't be read (${problem}) is a miss, and is written over`, () =>
+      Effect.gen(function*() {
+        const { a, b, origin, process, store } = yield* fleet()
+        yield* stock(origin, a, 0)
+        yield* store.garble("c", "k", problem)
+        const reader = yield* start(b.cache.read("k"))
+        yield* origin.call(1).succeed("new")
+        assert.deepStrictEqual(shown(yield* join(reader)), ["new", "miss", "lookup", undefined])
+        yield* settle
+        assert.lengthOf(only(b.seen, "DecodeFailed"), 1)
+        assert.deepStrictEqual(yield* read(yield* process("c")), ["new", "fresh", "store", undefined])
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("EX-18 differs: a key is its parts, exactly; what is long the store is given as a hash", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const context = yield* Layer.build(Swr.layerStore().pipe(Layer.provide(store.connect("a"))))
+      const make = Swr.make({
+        name: "c",
+        lookup: (key: ReadonlyArray<string>) => Effect.succeed(JSON.stringify(key)),
+        key: (key: ReadonlyArray<string>) => key,
+        schema: Schema.String,
+        ...ten
+      })
+      const { get } = yield* Effect.provideContext(make, context)
+      const keys = [["tag", "data"], ["tagdata"], ["tag:data"], ["ta", "gdata"], ["tag", "x".repeat(2000)]]
+      for (const key of keys) assert.strictEqual(yield* now(get(key)), JSON.stringify(key))
+      const given = (yield* store.log).flatMap(({ input, operation }) =>
+        operation === "open" && Array.isArray(input) ? input.map(({ key }) => key) : []
+      )
+      assert.strictEqual(new Set(given).size, keys.length)
+      assert.match(given.at(-1), /^[0-9a-f]{64}$/)
+    }).pipe(Effect.scoped))
+
   for (const [name, left, say] of words) {
     it.effect(`EX-23: a load from before ${name} never surfaces after it, in any process`, () =>
       Effect.gen(function*() {
@@ -120,6 +157,18 @@ describe("express-route-cache", () => {
         assert.lengthOf(origin.calls, left === "set" ? 1 : 2)
       }).pipe(Effect.scoped))
   }
+
+  it.effect("EX-19: a tag is voided by one command, however many entries bear it", () =>
+    Effect.gen(function*() {
+      const { a, b, store } = yield* fleet()
+      const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
+      for (const key of keys) yield* now(a.cache.set(key, "v", { tags: ["t"] }))
+      const before = (yield* store.counts("b")).roundTrips
+      yield* now(b.cache.invalidateTag("t"))
+      assert.strictEqual((yield* store.counts("b")).roundTrips - before, 1)
+      yield* settle
+      for (const key of keys) assert.isFalse(yield* a.cache.has(key))
+    }).pipe(Effect.scoped))
 
   it.effect("EX-26 differs: who finds the lease held waits for its holder, and does not load beside it", () =>
     Effect.gen(function*() {
@@ -196,6 +245,25 @@ describe("express-route-cache", () => {
       assert.lengthOf(origin.calls, 1)
     }).pipe(Effect.scoped))
 
+  it.effect("EX-32 differs: a lookup that tries again is one load, and the last error is its reader's", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      let tries = 0
+      const lookup = () => Effect.suspend(() => Effect.fail(new Down({ by: `${++tries}` })))
+      const { cache, seen } = yield* processOf(
+        store,
+        "a",
+        () => Effect.retry(lookup(), { times: 2, schedule: Schedule.exponential("200 millis") })
+      )
+      const reader = yield* start(cache.get("k"))
+      yield* passed("200 millis")
+      assert.strictEqual(tries, 2)
+      yield* passed("400 millis")
+      assert.propertyVal(error(yield* Effect.exit(join(reader))), "by", "3")
+      yield* settle
+      assert.lengthOf(only(seen, "LoadFailed"), 1)
+    }).pipe(Effect.scoped))
+
   it.effect("EX-33 differs: a store that fails to read or to write fails no read", () =>
     Effect.gen(function*() {
       const { a, origin, store } = yield* fleet()
@@ -226,6 +294,28 @@ describe("express-route-cache", () => {
       const { a } = yield* fleet(ten, {}, { powers: { tags: false } })
       const refused = error(yield* Effect.exit(now(a.cache.invalidateTag("t"))))
       assert.propertyVal(refused, "reason", "unsupported")
+    }).pipe(Effect.scoped))
+
+  it.effect("EX-36 differs: what its six counters count, `stats` and events count by other names", () =>
+    Effect.gen(function*() {
+      const { a, b, origin } = yield* Effect.provide(fleet(), logs().layer)
+      const readers = [yield* start(a.cache.get("k")), yield* start(a.cache.get("k")), yield* start(b.cache.get("k"))]
+      yield* passed("1 second")
+      yield* origin.call(0).succeed("old")
+      yield* passed("200 millis")
+      for (const reader of readers) yield* join(reader)
+      yield* get(a)
+      yield* TestClock.adjust("15 seconds")
+      yield* get(a)
+      yield* settle
+      yield* origin.call(1).fail()
+      yield* settle
+      const { failures, hits, joined, misses, stale } = yield* a.cache.stats
+      assert.deepStrictEqual(
+        { hits, misses, swrHits: stale, swrFailures: failures, stampedeCoalesces: joined },
+        { hits: 1, misses: 1, swrHits: 1, swrFailures: 1, stampedeCoalesces: 1 }
+      )
+      assert.isNotEmpty(only(b.seen, "Lease").filter(({ outcome }) => outcome === "held"), "stampedePolls")
     }).pipe(Effect.scoped))
 })
 
@@ -328,9 +418,16 @@ describe("express-route-cache: weaknesses", () => {
     Effect.gen(function*() {
       const { a, b, origin } = yield* fleet()
       yield* stock(origin, a, "15 seconds")
+      assert.strictEqual(yield* get(a), "old")
+      yield* settle
+      assert.lengthOf(origin.calls, 2, "the other one refreshes")
       const reader = yield* start(b.cache.get("k", { freshFor: "10 seconds", maxAge: "10 seconds" }))
+      yield* passed("1 second")
+      assert.isUndefined(yield* ended(reader))
       yield* origin.call(1).succeed("new")
+      yield* passed("200 millis")
       assert.strictEqual(yield* join(reader), "new")
+      assert.lengthOf(origin.calls, 2)
     }).pipe(Effect.scoped))
 
   it.effect("W-EX-8: null is a value, in the store too", () =>
@@ -349,6 +446,62 @@ describe("express-route-cache: weaknesses", () => {
       assert.isNull(yield* now((yield* nothing("b")).get("k")))
       assert.strictEqual(loads, 1)
     }).pipe(Effect.scoped))
+
+  it.effect("W-EX-16: the lease is held until the value is in the store", () =>
+    Effect.gen(function*() {
+      const { a, b, origin, store } = yield* fleet()
+      const loading = yield* start(a.cache.get("k"))
+      yield* store.latency({ request: "40 millis" })
+      yield* origin.call(0).succeed("v")
+      assert.strictEqual(yield* join(loading), "v")
+      yield* store.latency({ request: 0 })
+      const reader = yield* start(b.cache.get("k"))
+      assert.deepInclude(yield* store.size, { entries: 0, leases: 1 }, "the value is on its way")
+      yield* passed("40 millis")
+      assert.deepInclude(yield* store.size, { entries: 1, leases: 0 })
+      yield* passed("200 millis")
+      assert.strictEqual(yield* join(reader), "v")
+      assert.lengthOf(origin.calls, 1)
+      const said = (yield* store.log).filter(({ process }) => process === "a").map(({ operation }) => operation)
+      assert.deepStrictEqual(said, ["open", "commit"], "one command does both")
+    }).pipe(Effect.scoped))
+
+  const losses: ReadonlyArray<readonly [what: string, lose: (store: Testing.Simulated) => Effect.Effect<void>]> = [
+    ["the clock of the cache, with its notes", (store) => store.evictClock("c")],
+    ["what says who may commit", (store) => store.evict("c", "k", "token")],
+    ["everything", (store) => store.restart]
+  ]
+  for (const [what, lose] of losses) {
+    it.effect(`W-EX-16: where the store loses ${what}, nothing comes back from before it`, () =>
+      Effect.gen(function*() {
+        const { a, b, origin, process, store } = yield* fleet({ ...ten, keep: () => ({ tags: ["t"] }) })
+        yield* stock(origin, a, "15 seconds")
+        assert.strictEqual(yield* get(a), "old")
+        yield* settle
+        yield* now(b.cache.invalidateTag("t"))
+        yield* lose(store)
+        const reader = yield* start((yield* process("c")).cache.get("k"))
+        yield* settle
+        yield* origin.call(1).succeed("older")
+        yield* passed("6 seconds")
+        yield* origin.call(2).succeed("new")
+        assert.strictEqual(yield* join(reader), "new")
+        yield* settle
+        for (const each of [a, b, yield* process("d")]) assert.strictEqual(yield* get(each), "new")
+      }).pipe(Effect.scoped))
+
+    it.effect(`W-EX-16: a load that was under way while the store lost ${what} is kept nowhere in it`, () =>
+      Effect.gen(function*() {
+        const { a, origin, store } = yield* fleet()
+        const loading = yield* start(a.cache.get("k"))
+        yield* settle
+        yield* lose(store)
+        yield* origin.call(0).succeed("v")
+        assert.strictEqual(yield* join(loading), "v")
+        yield* settle
+        assert.strictEqual((yield* store.size).entries, 0)
+      }).pipe(Effect.scoped))
+  }
 })
 
 describe("nestjs-redisx", () => {

@@ -14,6 +14,7 @@ import {
   HttpServerRequest,
   HttpServerResponse
 } from "effect/http"
+import { TestClock } from "effect/testing"
 import * as HttpAnswer from "../src/HttpAnswer.ts"
 import * as HttpPolicy from "../src/HttpPolicy.ts"
 import { join, settle, start, within } from "./Origin.ts"
@@ -87,6 +88,64 @@ describe("over a store", () => {
         }
         // By what it varies each process learns for itself.
         assert.isAtMost(loads, "vary" in vary ? 3 : 1)
+      }).pipe(Effect.scoped))
+  }
+})
+
+describe("what another process has invalidated, where that was not heard", () => {
+  // Past its life it is kept for asking, for requests that allow more, and for an origin that fails.
+  const old = () =>
+    new Response("old", { headers: { "cache-control": "max-age=1, stale-if-error=600", etag: "\"a\"" } })
+  /** A process that has an old answer, and hears of nothing any more; `then` is what its origin says by now. */
+  const deaf = Effect.fnUntraced(function*(then: () => Response, isVoided: boolean) {
+    const store = yield* Testing.simulatedStore()
+    const a = yield* processOf(store, "a", client(old))
+    const b = yield* processOf(store, "b", client((n) => n === 1 ? old() : then()))
+    assert.strictEqual(yield* join(yield* start(b.get(url))), "old")
+    yield* settle
+    yield* store.lose(1)
+    if (isVoided) yield* a.invalidate(url)
+    // Longer than what memory says is trusted.
+    yield* TestClock.adjust("3 seconds")
+    const get = (control: string) => Effect.flatMap(start(b.get(url, { "cache-control": control })), join)
+    return { get, store }
+  })
+  const well = () => page("new")
+  const sick = () => new Response("sick", { status: 503 })
+
+  it.effect("R11: is not given to who says max-stale", () =>
+    Effect.gen(function*() {
+      const { get } = yield* deaf(well, true)
+      assert.strictEqual(yield* get("max-stale=60"), "new")
+    }).pipe(Effect.scoped))
+
+  it.effect("R11: nor to who wants an answer of the cache alone", () =>
+    Effect.gen(function*() {
+      const { get } = yield* deaf(well, true)
+      assert.strictEqual(yield* get("max-stale=60, only-if-cached"), "")
+    }).pipe(Effect.scoped))
+
+  for (const control of ["", "max-age=0", "max-age=0, stale-if-error=600"]) {
+    it.effect(`R11: nor does it stand in for an origin that fails (${control})`, () =>
+      Effect.gen(function*() {
+        const { get } = yield* deaf(sick, true)
+        assert.strictEqual(yield* get(control), "sick")
+      }).pipe(Effect.scoped))
+  }
+
+  for (const isAway of [false, true]) {
+    it.effect(`R14: what was not invalidated is given to all of them (${isAway ? "store away" : "store there"})`, () =>
+      Effect.gen(function*() {
+        for (const control of ["max-stale=60", "max-stale=60, only-if-cached"]) {
+          const { get, store } = yield* deaf(well, false)
+          if (isAway) yield* store.down("away")
+          assert.strictEqual(yield* get(control), "old", control)
+        }
+        for (const control of ["", "max-age=0"]) {
+          const { get, store } = yield* deaf(sick, false)
+          if (isAway) yield* store.down("away")
+          assert.strictEqual(yield* get(control), "old", control)
+        }
       }).pipe(Effect.scoped))
   }
 })
@@ -168,6 +227,26 @@ describe("what strangers send", () => {
       assert.isAtMost(size, 10)
       assert.isAtMost(weight, 100_000)
     }).pipe(within()))
+})
+
+describe("a whole body whose length was announced wrong", () => {
+  const bytes = new TextEncoder().encode("0123456789")
+  for (const announced of ["3", "20", "x"]) {
+    for (const [status, control] of [[200, { "cache-control": "max-age=60" }], [503, {}]] as const) {
+      it.effect(`is given with its own length, and not kept (${announced}, ${status})`, () =>
+        Effect.gen(function*() {
+          const { answer, stats } = yield* HttpCache.exchange()
+          const headers = { ...control, "content-length": announced }
+          const origin = Effect.succeed<HttpCache.Message>({ status, headers, body: bytes })
+          for (let i = 0; i < 2; i++) {
+            const response = yield* answer({ method: "GET", url, headers: {} }, () => origin)
+            assert.containsSubset(response, { status, headers: { "content-length": "10", "x-cache": "MISS" } })
+            assert.deepStrictEqual(response.body, bytes)
+          }
+          assert.strictEqual((yield* stats).hits, 0)
+        }).pipe(within()))
+    }
+  }
 })
 
 const serve = (

@@ -1,6 +1,6 @@
 /** The store in memcached against a real server, on the real clock. What it keeps of the laws is in `laws.test.ts`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { type Store, Swr } from "effect-swr"
 import * as StoreMemcached from "effect-swr/StoreMemcached"
 import * as Memcached from "./Memcached.ts"
@@ -94,16 +94,59 @@ describe.skipIf(!Memcached.installed)("a store in memcached", () => {
       }
     }))
 
-  it.live("I4: what was written under a clock that is lost is void", () =>
+  const clockOf = (names: ReadonlySet<string>) => Array.from(names).find((name) => name.endsWith("clock")) ?? ""
+
+  for (const [how, seconds] of [["evicted", -1], ["another", 0]] as const) {
+    for (const isCleared of [false, true]) {
+      const before = isCleared ? "a clear" : "it"
+      it.live(`I4, W-EX-16: after the clock was lost (${how}) nothing comes back from before ${before}`, () =>
+        Effect.gen(function*() {
+          const { client, process } = yield* fleet
+          const names = new Set<string>()
+          const a = yield* process(watched(names))
+          yield* a.get("k")
+          const b = yield* process()
+          assert.strictEqual((yield* b.read("k")).source, "store", "it is written")
+          if (isCleared) yield* a.clear
+          // A life in the past: it is gone at once.
+          yield* client.set(clockOf(names), "another", seconds)
+          const c = yield* process()
+          assert.strictEqual(yield* c.get("k"), "loaded 2")
+        }))
+    }
+  }
+
+  it.live("W-EX-16: a clear that fails says so, and brings nothing back", () =>
     Effect.gen(function*() {
-      const { client, process } = yield* fleet
-      const names = new Set<string>()
-      const a = yield* process(watched(names))
+      const { process } = yield* fleet
+      const a = yield* process((client) => ({ ...client, set: () => Effect.fail("out of order") }))
       yield* a.get("k")
-      const clock = Array.from(names).find((name) => name.endsWith("clock")) ?? ""
-      yield* client.set(clock, "another", 0)
+      assert.strictEqual(yield* reason(a.clear), "away")
+      assert.strictEqual(yield* a.get("k"), "loaded 2")
+    }))
+
+  it.live("W-EX-16: the lease is held until the value is in the store", () =>
+    Effect.gen(function*() {
+      const { origin, process } = yield* fleet
+      const gate = yield* Deferred.make<void>()
+      let writes = 0
+      const a = yield* process((client) => ({
+        ...client,
+        // The lease was an `add`, as nothing was there: this is the value.
+        cas: (...item) =>
+          Effect.suspend(() => {
+            writes++
+            return Effect.andThen(Deferred.await(gate), client.cas(...item))
+          })
+      }))
       const b = yield* process()
-      assert.strictEqual(yield* b.get("k"), "loaded 2")
+      assert.strictEqual(yield* a.get("k"), "loaded 1")
+      const reader = yield* Effect.forkChild(b.get("k"))
+      yield* Effect.sleep(200)
+      assert.deepStrictEqual([writes, origin.calls], [1, 1], "the value is on its way, and nobody loads beside it")
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* Fiber.join(reader), "loaded 1")
+      assert.strictEqual(origin.calls, 1)
     }))
 
   it.live("I16: any key is a safe key", () =>

@@ -252,6 +252,37 @@ describe("what users can import", () => {
   })
 })
 
+describe("what the seeds of this library do", () => {
+  // EX: express-route-cache, and W-EX what it got wrong; RF: RFC 5861.
+  const promised = Object.entries({ "EX-": 36, "RF-": 12, "W-EX-": 17 }).flatMap(([family, count]) =>
+    Array.from({ length: count }, (_, i) => `${family}${String(i + 1).padStart(family === "W-EX-" ? 1 : 2, "0")}`)
+  )
+  const read = (folder: string, kind: string) =>
+    readdirSync(folder).filter((file) => file.endsWith(kind)).map((file) => readFileSync(`${folder}/${file}`, "utf8"))
+  const idsOf = (text: string) => text.match(/\b(?:W-)?(?:EX|RF)-\d+\b/g) ?? []
+  const names = read("test", ".ts").flatMap((text) =>
+    Array.from(text.matchAll(/^\s*(?:it|describe)(?:\.\w+)*\(\s*["`]([^"`]+)/gm), ([, name = ""]) => name)
+  )
+  const tested = names.flatMap(idsOf)
+  const rows = read("docs", ".md").flatMap((text) => text.match(/^\|.*\|$/gm) ?? [])
+
+  it("is held, one by one, by tests that bear its name", () => {
+    expect(promised.filter((id) => !tested.includes(id))).toEqual([])
+  })
+
+  it("is in the docs only where a test shows it", () => {
+    expect(rows.flatMap(idsOf).filter((id) => !tested.includes(id))).toEqual([])
+  })
+
+  it("is in the docs where it is not done here, on purpose", () => {
+    const different = names.flatMap((name) =>
+      /^[^:]*\bdiffers?:/.test(name) ? idsOf(name.replace(/\bW-EX-\d+/g, "")) : []
+    )
+    expect(different.length).toBeGreaterThan(0)
+    expect(different.filter((id) => !rows.flatMap(idsOf).includes(id))).toEqual([])
+  })
+})
+
 describe("State", () => {
   it("is read in one sitting", () => {
     const lines = rooms.find(({ name }) => name === "State")?.text.split("\n").length ?? 0
