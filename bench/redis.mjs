@@ -5,7 +5,8 @@ import { connect, createServer } from "node:net"
 const program = process.env.REDIS_SERVER ?? "redis-server"
 const host = "127.0.0.1"
 
-const freePort = () =>
+/** One that nobody listens on just now. */
+export const freePort = () =>
   new Promise((resolve) => {
     const server = createServer().listen(0, host, () => {
       const { port } = server.address()
