@@ -616,7 +616,14 @@ describe("an origin that is", () => {
         origin: long,
         keepsHost: false
       })
-      const asked = { method: "GET", url: "http://h.test/", headers: {}, hasBody: false }
+      const asked = {
+        method: "GET",
+        url: "http://h.test/",
+        headers: {},
+        hasBody: false,
+        host: "h.test",
+        address: "::1"
+      }
       const { body } = yield* forward(asked, undefined, undefined)
       yield* Effect.sleep(100)
       if (body instanceof Uint8Array) return assert.fail("it was to come in pieces")

@@ -3,7 +3,7 @@
  * and goes is passed on line by line, and most requests are over before anything has to wait.
  */
 import * as NodeSink from "@effect/platform-node/NodeSink"
-import { Cause, Context, Effect, Fiber, Layer, Schema, Scope, Stream } from "effect"
+import { Cause, Context, Effect, Fiber, Layer, Option, Schema, Scope, Stream } from "effect"
 import type { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import { CliError } from "effect/cli"
@@ -138,7 +138,7 @@ const serving = Effect.fnUntraced(function*(
   const fibers = yield* Effect.flatMap(Effect.scope, (scope) => Scope.fork(scope))
   yield* Effect.addFinalizer(() => ending(server))
 
-  const reply = (incoming: IncomingMessage): Effect.Effect<HttpCache.Message> => {
+  const reply = (incoming: IncomingMessage): Effect.Effect<HttpCache.Message, Upstream.Unanswered> => {
     const { headers, httpVersion: version, method = "", socket, url: target = "" } = incoming
     const ruling = Rules.rule({ method, target, version, headers, address: socket.remoteAddress ?? "unknown" }, rules)
     if (ruling._tag === "Refused") {
@@ -147,20 +147,25 @@ const serving = Effect.fnUntraced(function*(
       return Effect.succeed(plain(status, reason, fields))
     }
     const { request } = ruling
-    const body = request.hasBody ? incoming : undefined
-    return Effect.match(answer(request, (wanted) => forward(request, wanted, body)), {
-      onFailure: ({ reason, status }) => plain(status, reason),
-      onSuccess: (message) => message
-    })
+    return answer(request, (wanted) => forward(request, wanted, request.hasBody ? incoming : undefined))
+  }
+
+  const failed = (outgoing: ServerResponse, cause: Cause.Cause<Upstream.Unanswered>): Effect.Effect<void> => {
+    const { reason, status } = Option.getOrElse(
+      Cause.findErrorOption(cause),
+      () => ({ status: 500, reason: "a defect" })
+    )
+    if (status !== 500) return write(outgoing, plain(status, reason))
+    // Nobody is there any more, or this program is wrong.
+    outgoing.destroy()
+    return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
   }
 
   server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const answered = Effect.flatMap(reply(incoming), (message) => write(outgoing, message))
-    const fiber = start(Effect.onError(answered, (cause) =>
-      Effect.sync(() => {
-        if (outgoing.headersSent || Cause.hasInterruptsOnly(cause)) return void outgoing.destroy()
-        outgoing.writeHead(500, { connection: "close" }).end()
-      })))
+    const fiber = start(Effect.matchCauseEffect(reply(incoming), {
+      onFailure: (cause) => failed(outgoing, cause),
+      onSuccess: (message) => write(outgoing, message)
+    }))
     if (fiber.pollUnsafe() !== undefined) return
     Fiber.runIn(fiber, fibers)
     outgoing.on("close", () => {

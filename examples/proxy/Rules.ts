@@ -34,6 +34,9 @@ export interface Refusal {
 /** A request as it goes on: its URL is that of the proxy, which names what is kept. */
 export interface Forwarded extends HttpCache.Request {
   readonly hasBody: boolean
+  readonly host: string
+  /** Whose it is. */
+  readonly address: string
 }
 
 export type Ruling = { readonly _tag: "Refused"; readonly refusal: Refusal } | {
@@ -94,13 +97,15 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
   const coding = said("transfer-encoding")
   if (coding !== undefined && version !== "1.1") return refused(400, "Transfer-Encoding in a request before HTTP/1.1")
   if (coding !== undefined && coding.toLowerCase() !== "chunked") return refused(501, "no coding but chunked is known")
-  const via = `1.1 ${rules.name}`
-  const before = said("via")
-  if (before?.split(",").some((member) => member.trim() === via)) return refused(508, "this proxy has seen it before")
+  const seen = `1.1 ${rules.name}`
+  if (said("via")?.split(",").some((member) => member.trim() === seen)) {
+    return refused(508, "this proxy has seen it before")
+  }
   const kept: Record<string, string | ReadonlyArray<string> | undefined> = {}
   const given = HttpCache.endToEnd(headers)
   for (const name of Object.keys(given)) {
-    if (!untrusted.test(name)) kept[name] = given[name]
+    // This server says itself that it goes on, and the URL tells the host.
+    if (name !== "host" && name !== "expect" && !untrusted.test(name)) kept[name] = given[name]
   }
   const length = said("content-length")
   return {
@@ -109,20 +114,29 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
       method,
       url: `http://${host}${path === "" ? "/" : path}`,
       hasBody: coding !== undefined || (length !== undefined && length !== "0"),
-      headers: {
-        ...kept,
-        // This server says itself that it goes on.
-        expect: undefined,
-        // A body keeps its frame: without one, its bytes would be another request to the origin.
-        ...coding !== undefined && { "transfer-encoding": coding },
-        host: rules.keepsHost ? host : undefined,
-        via: before === undefined ? via : `${before}, ${via}`,
-        "x-forwarded-for": address,
-        "x-forwarded-host": host,
-        "x-forwarded-proto": "http",
-        forwarded: `for="${address.includes(":") ? `[${address}]` : address}";host="${host}";proto=http`
-      }
+      host,
+      address,
+      // A body keeps its frame: without one, its bytes would be another request to the origin.
+      headers: coding === undefined ? kept : { ...kept, "transfer-encoding": coding }
     }
+  }
+}
+
+/** What the origin is told besides: by which way it is asked, and where it is asked for one reader alone, by whom. */
+export const told = (
+  { address, headers, host }: Forwarded,
+  isOwn: boolean,
+  rules: Rules
+): HttpCache.Request["headers"] => {
+  const before = field(headers, "via")
+  const via = `1.1 ${rules.name}`
+  const whose = address.includes(":") ? `[${address}]` : address
+  return {
+    host: rules.keepsHost ? host : undefined,
+    via: before === undefined ? via : `${before}, ${via}`,
+    "x-forwarded-host": host,
+    "x-forwarded-proto": "http",
+    ...isOwn && { "x-forwarded-for": address, forwarded: `for="${whose}";host="${host}";proto=http` }
   }
 }
 

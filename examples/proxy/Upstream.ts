@@ -105,10 +105,10 @@ export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward,
   )
   return Effect.map(agents, (agent): Forward =>
     Effect.fnUntraced(function*(request, wanted, body) {
-      const { headers, method, url } = { ...request, ...wanted }
+      const { headers, method, url } = wanted ?? request
       const hasBody = wanted === undefined && request.hasBody
       const fields: Http.OutgoingHttpHeaders = {}
-      for (const [name, value] of Object.entries(headers)) {
+      for (const [name, value] of Object.entries({ ...headers, ...Rules.told(request, wanted === undefined, rules) })) {
         if (value !== undefined) fields[name] = typeof value === "string" ? value : [...value]
       }
       const options = { ...origin, agent, method, path: url.slice(new URL(url).origin.length), headers: fields }
