@@ -1,6 +1,6 @@
 /** Checks the package as its users get it: packs, lints, installs, imports, type-checks, runs and weighs it. */
 import { execFileSync } from "node:child_process"
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -57,6 +57,9 @@ write("package.json", JSON.stringify({ private: true, type: "module" }))
 run("npm", ["install", "--prefer-offline", `./${tarball}`, `effect@${manifest.devDependencies.effect}`])
 const installed = readdirSync(join(work, "node_modules")).filter((name) => !name.startsWith("."))
 check(installed.join() === `effect,${manifest.name}`, `installs ${installed.join(", ")} and nothing else`)
+const packed = join(work, "node_modules", manifest.name)
+const guides = readFileSync(join(packed, "README.md"), "utf8").match(/(?<=\]\()docs\/[^)]*\.md(?=\))/g) ?? []
+check(guides.length > 4 && guides.every((path) => existsSync(join(packed, path))), "the guides of the README are in it")
 
 write("imports.js", entries.map((entry) => `await import("${entry}")`).join("\n"))
 run("node", ["imports.js"])

@@ -16,7 +16,10 @@ import * as Policy from "./Policy.ts"
 import * as State from "./State.ts"
 import type * as Store from "./Store.ts"
 
-/** Counters since the cache began. Each read counts once, as what it found: `hits`, `stale`, `misses` or `joined`. */
+/**
+ * Counters since the cache began. Each read counts once, as what it found in memory: `hits`, `stale`, `misses` or
+ * `joined`. What the store then has is a miss without one of the `loads`.
+ */
 export interface Counters {
   hits: number
   stale: number
