@@ -6,7 +6,7 @@
 import { Clock, Context, Duration, Effect, Layer, Queue, Random, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 import * as Key from "./Key.ts"
-import * as Policy from "./Policy.ts"
+import * as Record from "./Record.ts"
 import * as Store from "./Store.ts"
 
 /**
@@ -373,7 +373,7 @@ class Keeper {
     const problem = space.garbage.get(key)
     const kept = problem === undefined ? this.kept(space, clock, key, version, now) : undefined
     const entry = kept && this.stored(kept, now)
-    if (token === undefined || (kept !== undefined && isFresh(kept, open.policy, now))) {
+    if (token === undefined || (kept !== undefined && Record.isFresh(kept, kept.marked, open.policy, now))) {
       return { entry, problem, lease: undefined }
     }
     let held = this.powers.leases ? this.live(space.leases, key, version, now) : undefined
@@ -481,11 +481,6 @@ class Keeper {
     }
     return sum
   }
-}
-
-const isFresh = ({ jitter, marked, stamp, windows }: Kept, policy: Store.Open["policy"], now: number): boolean => {
-  const { freshFor = Infinity, life, maxAge = Infinity, staleIfError = Infinity } = windows
-  return now - stamp < Policy.freshUntil(policy, { freshFor, maxAge, staleIfError, life }, jitter, marked)
 }
 
 // ----- what happens on the way

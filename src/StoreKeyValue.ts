@@ -23,6 +23,7 @@ import { KeyValueStore, type KeyValueStoreError } from "effect/persistence/KeyVa
 import * as Codec from "./Codec.ts"
 import * as Key from "./Key.ts"
 import * as Policy from "./Policy.ts"
+import * as Record from "./Record.ts"
 import * as Store from "./Store.ts"
 
 /**
@@ -89,10 +90,9 @@ export const layer = (options: Options = {}): Layer.Layer<Store.Store, never, Ke
 // ----- what stands in a file
 
 /** One version of a key: its record, and the age at which it was marked, -1 for never. */
-type Kept = readonly [record: string, marked: number]
 
 /** By version. */
-type Page = ReadonlyMap<string, Kept>
+type Page = ReadonlyMap<string, Record.Kept>
 
 const FORMAT = 1
 
@@ -104,7 +104,7 @@ const readPage = (text: string): Result.Result<Page, Codec.DecodeProblem> => {
   if (!Array.isArray(json)) return Result.fail("json")
   const [format, ...versions]: ReadonlyArray<unknown> = json
   if (format !== FORMAT) return Result.fail("format")
-  const page = new Map<string, Kept>()
+  const page = new Map<string, Record.Kept>()
   for (const part of versions) {
     if (!Array.isArray(part)) return Result.fail("json")
     const [version, record, marked]: ReadonlyArray<unknown> = part
@@ -163,12 +163,6 @@ interface Token {
   readonly token: string
   readonly counter: number
   readonly until: number
-}
-
-/** An entry that is alive. */
-interface Found {
-  readonly fields: Codec.Fields & { readonly valueText: string }
-  readonly marked: number
 }
 
 class Shelf {
@@ -244,22 +238,6 @@ class Shelf {
     return Effect.map(this.files.get(name), (text) => text === undefined ? Result.succeed(new Map()) : readPage(text))
   }
 
-  /** The entry of a page, if it is alive. */
-  private find(
-    page: Page,
-    key: string,
-    version: string,
-    clock: SpaceClock,
-    now: number
-  ): Result.Result<Found | undefined, Codec.DecodeProblem> {
-    const kept = page.get(version)
-    if (kept === undefined) return Result.succeed(undefined)
-    return Result.map(
-      Codec.readRecord(kept[0], key, { maxBytes: this.maxBytes }),
-      (fields) => isVoid(clock, fields) || isOver(fields, now) ? undefined : { fields, marked: kept[1] }
-    )
-  }
-
   private put(name: string, page: Page): Effect.Effect<void, KeyValueStoreError> {
     return page.size === 0 ? this.files.remove(name) : this.files.set(name, writePage(page))
   }
@@ -277,35 +255,24 @@ class Shelf {
     const stamp = Math.floor(sent - age)
     const fields = { key, stamp, windows, jitter, tags, epoch, counter }
     // A record can't say that a value is older than the clock.
-    if (stamp < 0 || isOver(fields, this.now())) next.delete(version)
+    if (stamp < 0 || Record.isOver(fields, this.now())) next.delete(version)
     else next.set(version, [Codec.writeRecord(fields, value), -1])
     return next
   }
 
   private open(timed: Timed, open: Store.Open): Effect.Effect<Store.Opened, KeyValueStoreError> {
     const { asker: { space, version } } = timed
-    const { key, policy, token, tokenFor } = open
+    const { key, token, tokenFor } = open
     const name = this.pageName(space, key)
     return Effect.flatMap(this.clockOf(space), (clock) => {
       // What is noted while the file is read is after the question.
       const counter = clock.counter
       return Effect.map(this.page(name), (page): Store.Opened => {
         const now = this.now()
-        const found = Result.flatMap(page, (page) => this.find(page, key, version, clock, now))
-        const problem = Result.isFailure(found) ? found.failure : undefined
-        const alive = Result.isSuccess(found) ? found.success : undefined
-        const entry = alive && {
-          value: alive.fields.valueText,
-          windows: alive.fields.windows,
-          jitter: alive.fields.jitter,
-          tags: alive.fields.tags,
-          age: now - alive.fields.stamp,
-          marked: alive.marked,
-          clock: undefined
-        }
-        if (token === undefined || (alive !== undefined && isFresh(alive, policy, now))) {
-          return { entry, problem, lease: undefined }
-        }
+        const { entry, isFresh, problem } = Result.isFailure(page)
+          ? { entry: undefined, isFresh: false, problem: page.failure }
+          : Record.look(page.success.get(version), open, this.maxBytes, now, (fields) => isVoid(clock, fields))
+        if (token === undefined || isFresh) return { entry, problem, lease: undefined }
         const tokens = this.tokens.get(name) ?? new Map<string, Token>()
         this.tokens.set(name, tokens.set(version, { token, counter, until: now + tokenFor }))
         return { entry, problem, lease: "given" }
@@ -427,7 +394,7 @@ class Shelf {
       const alive = new Map(
         Array.from(page.success).filter(([, [record]]) => {
           const fields = peek(record)
-          return fields !== undefined && !isOver(fields, now) && (clock === undefined || !isVoid(clock, fields))
+          return fields !== undefined && !Record.isOver(fields, now) && (clock === undefined || !isVoid(clock, fields))
         })
       )
       return alive.size === page.success.size ? Effect.void : this.put(name, alive)
@@ -481,16 +448,6 @@ interface Timed {
 type Problem = KeyValueStoreError | "late"
 
 const late: Effect.Effect<never, Problem> = Effect.fail("late")
-
-/** Past its life, or from the future: nobody knows how old it is. */
-const isOver = ({ stamp, windows }: Pick<Codec.Fields, "stamp" | "windows">, now: number): boolean =>
-  stamp > now || now - stamp >= windows.life
-
-const isFresh = ({ fields, marked }: Found, policy: Store.Open["policy"], now: number): boolean => {
-  const { freshFor = Infinity, life, maxAge = Infinity, staleIfError = Infinity } = fields.windows
-  return now - fields.stamp <
-    Policy.freshUntil(policy, { freshFor, maxAge, staleIfError, life }, fields.jitter, marked)
-}
 
 /** The fields of a record whose key is not known: of a file that is swept. */
 const peek = (record: string): Codec.Fields | undefined => {

@@ -20,6 +20,7 @@ import { Clock, Effect, Layer, Random, Result, Stream } from "effect"
 import * as Codec from "./Codec.ts"
 import * as Key from "./Key.ts"
 import * as Policy from "./Policy.ts"
+import * as Record from "./Record.ts"
 import * as Store from "./Store.ts"
 
 /**
@@ -96,7 +97,6 @@ export const layer = (options: Options): Layer.Layer<Store.Store> =>
 // ----- what stands in an item
 
 /** One version of a key: its record, and the age at which it was marked, -1 for never. */
-type Kept = readonly [record: string, marked: number]
 
 /** Who may commit, and whose lease it is. Times are wall time. */
 interface Right {
@@ -110,7 +110,7 @@ interface Right {
 }
 
 interface Item {
-  readonly kept: ReadonlyMap<string, Kept>
+  readonly kept: ReadonlyMap<string, Record.Kept>
   readonly rights: ReadonlyMap<string, Right>
 }
 
@@ -135,7 +135,7 @@ const read = (text: string): Result.Result<Item, Codec.DecodeProblem> => {
   const [format, records, tokens]: ReadonlyArray<unknown> = json
   if (format !== FORMAT) return Result.fail("format")
   if (!Array.isArray(records) || !Array.isArray(tokens)) return Result.fail("json")
-  const kept = new Map<string, Kept>()
+  const kept = new Map<string, Record.Kept>()
   for (const part of records) {
     const [version, record, marked]: ReadonlyArray<unknown> = Array.isArray(part) ? part : []
     if (typeof version !== "string" || typeof record !== "string" || !isTime(marked)) return Result.fail("json")
@@ -165,12 +165,6 @@ interface Seen {
   readonly problem: Codec.DecodeProblem | undefined
   /** `undefined`: there is nothing. */
   readonly cas: string | undefined
-}
-
-/** An entry that is alive. */
-interface Found {
-  readonly fields: Codec.Fields & { readonly valueText: string }
-  readonly marked: number
 }
 
 interface Timed {
@@ -295,41 +289,20 @@ class Rack {
     return Math.min(MONTH, Math.max(TOMBSTONE, Math.ceil((Math.max(0, ...ends) - now) / 1000) + 1))
   }
 
-  private find({ item, problem }: Seen, key: string, version: string, epoch: string, now: number) {
-    if (problem !== undefined) return Result.fail(problem)
-    const kept = item.kept.get(version)
-    if (kept === undefined) return Result.succeed(undefined)
-    return Result.map(
-      Codec.readRecord(kept[0], key, { maxBytes: this.maxBytes }),
-      (fields): Found | undefined =>
-        fields.epoch !== epoch || isOver(fields, now) ? undefined : { fields, marked: kept[1] }
-    )
-  }
-
   /** What is said of a key, and its item with the right given away, where it is. */
   private opened(
     seen: Seen,
-    { beside, key, leaseFor, policy, token, tokenFor }: Store.Open,
+    open: Store.Open,
     version: string,
     epoch: string,
     now: number
   ): Decided<Store.Opened> {
-    const found = this.find(seen, key, version, epoch, now)
-    const problem = Result.isFailure(found) ? found.failure : undefined
-    const alive = Result.isSuccess(found) ? found.success : undefined
-    const entry = alive && {
-      value: alive.fields.valueText,
-      windows: alive.fields.windows,
-      jitter: alive.fields.jitter,
-      tags: alive.fields.tags,
-      age: now - alive.fields.stamp,
-      marked: alive.marked,
-      clock: undefined
-    }
+    const { beside, leaseFor, token, tokenFor } = open
+    const { entry, isFresh, problem } = seen.problem === undefined
+      ? Record.look(seen.item.kept.get(version), open, this.maxBytes, now, (fields) => fields.epoch !== epoch)
+      : { entry: undefined, isFresh: false, problem: seen.problem }
     const said = (lease: Store.Opened["lease"]): Store.Opened => ({ entry, problem, lease })
-    if (token === undefined || (alive !== undefined && isFresh(alive, policy, now))) {
-      return { item: undefined, value: said(undefined) }
-    }
+    if (token === undefined || isFresh) return { item: undefined, value: said(undefined) }
     const right = seen.item.rights.get(version)
     const held = right !== undefined && right.epoch === epoch && right.leasedUntil > now ? right : undefined
     if (held !== undefined && !(beside && held.cooling)) {
@@ -382,7 +355,7 @@ class Rack {
   }
 
   private put(
-    kept: Map<string, Kept>,
+    kept: Map<string, Record.Kept>,
     { asker: { version }, sent }: Timed,
     key: string,
     stored: Store.Stored | undefined,
@@ -393,7 +366,7 @@ class Rack {
     // The moment of its age 0, not the one in which this happens to be written.
     const stamp = Math.floor(sent - age)
     const fields = { key, stamp, windows, jitter, tags, epoch, counter: 0 }
-    if (stamp >= 0 && !isOver(fields, this.now())) kept.set(version, [Codec.writeRecord(fields, value), -1])
+    if (stamp >= 0 && !Record.isOver(fields, this.now())) kept.set(version, [Codec.writeRecord(fields, value), -1])
   }
 
   private change(timed: Timed, change: Store.Change): Effect.Effect<void, Problem> {
@@ -409,14 +382,14 @@ class Rack {
     return Effect.forEach(keys, (key) =>
       this.modify(timed, key, ({ cas, item }, epoch, now): Decided<void> => {
         if (change.mode === "set") {
-          const kept = new Map<string, Kept>()
+          const kept = new Map<string, Record.Kept>()
           this.put(kept, timed, key, change.stored, epoch)
           return { item: { kept, rights: new Map() }, value: undefined }
         }
         // Nothing is there, no right either: absence never matches.
         if (cas === undefined) return { item: undefined, value: undefined }
         if (change.mode === "hard") return { item: empty, value: undefined }
-        const kept = new Map(Array.from(item.kept, ([version, [record, marked]]): [string, Kept] => {
+        const kept = new Map(Array.from(item.kept, ([version, [record, marked]]): [string, Record.Kept] => {
           const fields = Codec.readRecord(record, key, { maxBytes: this.maxBytes })
           const age = Result.isSuccess(fields) ? Math.max(0, now - fields.success.stamp) : marked
           return [version, [record, marked < 0 ? age : marked]]
@@ -463,13 +436,3 @@ class Rack {
 }
 
 const late: Effect.Effect<never, Problem> = Effect.fail({ reason: "late", cause: "past its deadline" })
-
-/** Past its life, or from the future: nobody knows how old it is. */
-const isOver = ({ stamp, windows }: Pick<Codec.Fields, "stamp" | "windows">, now: number): boolean =>
-  stamp > now || now - stamp >= windows.life
-
-const isFresh = ({ fields, marked }: Found, policy: Store.Open["policy"], now: number): boolean => {
-  const { freshFor = Infinity, life, maxAge = Infinity, staleIfError = Infinity } = fields.windows
-  return now - fields.stamp <
-    Policy.freshUntil(policy, { freshFor, maxAge, staleIfError, life }, fields.jitter, marked)
-}
