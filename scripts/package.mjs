@@ -72,6 +72,8 @@ write(
 check(run("node", ["private.js"]).includes("ERR_PACKAGE_PATH_NOT_EXPORTED"), "the other rooms are private")
 
 copyFileSync(join(root, "scripts", "consumer.ts"), join(work, "consumer.ts"))
+// Whatever a user imports.
+write("declarations.ts", entries.map((entry) => `import "${entry}"`).join("\n"))
 write(
   "tsconfig.json",
   JSON.stringify({
@@ -84,7 +86,7 @@ write(
       skipLibCheck: false,
       types: []
     },
-    files: ["consumer.ts"]
+    files: ["consumer.ts", "declarations.ts"]
   })
 )
 tool("tsc", "-p", work)

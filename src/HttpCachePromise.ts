@@ -155,7 +155,8 @@ const medium: HttpExchange.Medium<Reply> = {
  * @since 0.1.0
  * @category constructors
  */
-export const make = ({ context }: SwrPromise.Caches, options: HttpCache.Options & Route = {}): Responses => {
+export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Route = {}): Responses => {
+  const { context } = caches
   const decoded = HttpCache.decode({ ...options, name: options.name ?? "responses" })
   HttpCache.controlOf(options)
   const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, {
