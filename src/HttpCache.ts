@@ -698,11 +698,10 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
           ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> => {
             const request = Context.get(context, HttpServerRequest.HttpServerRequest)
             const around = Context.get(context, Around)
-            const pattern = Context.getOption(context as Context.Context<never>, HttpRouter.RouteContext)
-            const path = Option.map(pattern, ({ route }) => route.path)
+            const pattern = patternOf(context)
             if (around !== undefined) {
               around.route = { ...around.route, ...route }
-              around.pattern = Option.getOrUndefined(path)
+              around.pattern = pattern
               return Effect.provideService(
                 app,
                 HttpServerRequest.HttpServerRequest,
@@ -712,7 +711,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
             }
             if (own.enabled === false) return app
             const asking = askingOf(request)
-            const box: Around = { route: own, request, pattern: Option.getOrUndefined(path) }
+            const box: Around = { route: own, request, pattern }
             const outer = Context.get(context, Scope.Scope)
             const forward = (wanted: HttpPolicy.Request | undefined) =>
               wanted === undefined
@@ -772,7 +771,7 @@ const detached = <E, R>(
         Context.add(HttpServerRequest.HttpServerRequest, narrowed(box.request, box.route)),
         Context.add(Around, box)
       )
-      return Effect.matchCauseEffect(restore(Effect.provideContext(responding(app), inner)), {
+      return Effect.matchCauseEffect(restore(Effect.provideContext(routed(responding(app), box), inner)), {
         onFailure: (cause) => {
           const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
           return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
@@ -785,6 +784,18 @@ const detached = <E, R>(
       })
     })
   )
+
+// What a router adds is not in the type.
+const patternOf = <R>(context: Context.Context<R>): string | undefined =>
+  Context.getOrUndefined(context as Context.Context<never>, HttpRouter.RouteContext)?.route.path
+
+// A cache that is around a router learns which route it was when that was found.
+const routed = <A, E, R>(app: Effect.Effect<A, E, R>, box: Around): Effect.Effect<A, E, R> =>
+  Effect.flatMap(app, (answer) =>
+    Effect.contextWith((context: Context.Context<never>) => {
+      box.pattern ??= patternOf(context)
+      return Effect.succeed(answer)
+    }))
 
 // A failure that says which response it is, is one.
 const responding = <E, R>(

@@ -379,15 +379,21 @@ describe("invalidation", () => {
   const paths = ["/users", "/users/1?q", "/users/2", "/users/1/posts", "/other"]
   const found = Effect.forEach(paths, (path) => Effect.map(get(path), ([found]) => found))
 
-  it.effect("EX-19, EX-20, W-EX-12: by the pattern of a route and by a path: what is below goes too", () =>
-    Effect.gen(function*() {
-      const { clear, invalidateRoute } = yield* HttpCache.HttpCache
-      const after = (act: Effect.Effect<void>) => Effect.andThen(found, Effect.andThen(act, found))
-      assert.deepStrictEqual(yield* after(invalidateRoute("/users")), ["MISS", "MISS", "MISS", "MISS", "HIT"])
-      assert.deepStrictEqual(yield* after(invalidateRoute("/users/:id")), ["HIT", "MISS", "MISS", "MISS", "HIT"])
-      assert.deepStrictEqual(yield* after(invalidateRoute("/users/1")), ["HIT", "MISS", "HIT", "MISS", "HIT"])
-      assert.deepStrictEqual(yield* after(clear), ["MISS", "MISS", "MISS", "MISS", "MISS"])
-    }).pipe(Effect.provide(serve(all.pipe(Layer.provide(HttpCache.route(swr).layer))))))
+  const ways = [
+    ["around each route", all.pipe(Layer.provide(HttpCache.route(swr).layer))],
+    ["around all of them", Layer.mergeAll(all, HttpCache.layerGlobal(swr))]
+  ] as const
+  for (const [way, routes] of ways) {
+    it.effect(`EX-19, EX-20, W-EX-12: by the pattern of a route and by a path: what is below goes too, ${way}`, () =>
+      Effect.gen(function*() {
+        const { clear, invalidateRoute } = yield* HttpCache.HttpCache
+        const after = <E>(act: Effect.Effect<void, E>) => Effect.andThen(found, Effect.andThen(act, found))
+        assert.deepStrictEqual(yield* after(invalidateRoute("/users")), ["MISS", "MISS", "MISS", "MISS", "HIT"])
+        assert.deepStrictEqual(yield* after(invalidateRoute("/users/:id")), ["HIT", "MISS", "MISS", "MISS", "HIT"])
+        assert.deepStrictEqual(yield* after(invalidateRoute("/users/1")), ["HIT", "MISS", "HIT", "MISS", "HIT"])
+        assert.deepStrictEqual(yield* after(clear), ["MISS", "MISS", "MISS", "MISS", "MISS"])
+      }).pipe(Effect.provide(serve(routes))))
+  }
 
   const handler = numbered()
   it.effect("1.8, W-EX-13: by an unsafe method that went well, not by HEAD or OPTIONS", () =>
