@@ -22,6 +22,7 @@ import * as HttpExchange from "./HttpExchange.ts"
 import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as Policy from "./Policy.ts"
+import type * as Store from "./Store.ts"
 import type * as Swr from "./Swr.ts"
 
 /**
@@ -85,16 +86,17 @@ export type Request = HttpPolicy.Request
 export type Response = HttpPolicy.Response
 
 /**
- * What can be done with what is kept, beside reading it.
+ * What can be done with what is kept, beside reading it. Where a store can't be told, the call fails after memory has
+ * been changed, and the store is told as soon as it can be.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Table {
   /** All variants of a URL are gone; a request that is under way is not kept. */
-  readonly invalidate: (url: string) => Effect.Effect<void>
-  readonly invalidateTag: (tag: string) => Effect.Effect<void>
-  readonly clear: Effect.Effect<void>
+  readonly invalidate: (url: string) => Effect.Effect<void, Store.StoreError>
+  readonly invalidateTag: (tag: string) => Effect.Effect<void, Store.StoreError>
+  readonly clear: Effect.Effect<void, Store.StoreError>
   readonly stats: Effect.Effect<Swr.Stats>
 }
 
@@ -471,7 +473,7 @@ export interface Responses extends Table {
     R | HttpServerRequest.HttpServerRequest | Scope.Scope
   >
   /** By the pattern of a route, or a path: what is below it goes too, what is above it stays. */
-  readonly invalidateRoute: (pattern: string) => Effect.Effect<void>
+  readonly invalidateRoute: (pattern: string) => Effect.Effect<void, Store.StoreError>
 }
 
 /**
@@ -744,7 +746,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
  *
  * @internal
  */
-export const invalidateRoute = (table: Table, path: string): Effect.Effect<void> => {
+export const invalidateRoute = (table: Table, path: string): Effect.Effect<void, Store.StoreError> => {
   const tag = parents(path).at(-1)
   return tag === undefined ? table.clear : table.invalidateTag(tag)
 }

@@ -201,7 +201,7 @@ export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Rou
         return exchange.pass().then(() => undefined)
       }),
     invalidateRoute: (...patterns) =>
-      run(Effect.forEach(patterns, (pattern) => HttpCache.invalidateRoute(table, pattern), { discard: true })),
+      run(HttpExchange.each(patterns.map((pattern) => HttpCache.invalidateRoute(table, pattern)))),
     invalidate: (url) => run(table.invalidate(url)),
     invalidateTag: (tag) => run(table.invalidateTag(tag)),
     clear: () => run(table.clear),

@@ -7,13 +7,14 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
+import { Clock, Context, Data, Duration, Effect, Exit, Option, Stream } from "effect"
 import * as Entry from "./Entry.ts"
 import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as Headers from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import { bufferOf, type Kept, Live, schema, VERSION } from "./HttpRecord.ts"
+import type * as Store from "./Store.ts"
 import * as Swr from "./Swr.ts"
 
 /** The kind of responses that are exchanged: a client's or a server's. */
@@ -180,9 +181,9 @@ export interface Exchange<L> {
     forward: Forward<L, E>,
     labels?: () => ReadonlyArray<string>
   ) => Effect.Effect<L, E>
-  readonly invalidate: (url: string) => Effect.Effect<void>
-  readonly invalidateTag: (tag: string) => Effect.Effect<void>
-  readonly clear: Effect.Effect<void>
+  readonly invalidate: (url: string) => Effect.Effect<void, Store.StoreError>
+  readonly invalidateTag: (tag: string) => Effect.Effect<void, Store.StoreError>
+  readonly clear: Effect.Effect<void, Store.StoreError>
   readonly stats: Effect.Effect<Swr.Stats>
 }
 
@@ -520,7 +521,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         return outdated.length === 0
           ? Effect.succeed(answer)
           : Effect.as(
-            Effect.forEach(outdated, invalidate, { discard: true }),
+            // Where a store is away this process obeys at once, and the store is told as soon as it can be.
+            Effect.ignore(each(outdated.map(invalidate))),
             answer
           )
       })
@@ -719,16 +721,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         })
       })
 
-    const changed = <A>(effect: Effect.Effect<A, unknown>): Effect.Effect<void> =>
+    const changed = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.suspend(() => {
         generation++
-        return Effect.ignore(effect)
+        return effect
       })
     // The key of what varies by nothing, and the tag of what does.
     const invalidate = (target: HttpPolicy.Target) => {
       const place = placeOf(target)
       const asked = new Asked<never>(place, none, { method: "GET", url: place.uri, headers: {} }, () => Effect.never)
-      return changed(Effect.andThen(Effect.ignore(cache.invalidate(asked)), cache.invalidateTag(place.uri)))
+      return changed(each([cache.invalidate(asked), cache.invalidateTag(place.uri)]))
     }
     // As a stranger spells it: its letters first, and then as a client would send it.
     const spelt = (given: string): ReadonlyArray<HttpPolicy.Target> =>
@@ -740,12 +742,16 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     return {
       answer,
-      invalidate: (url) => Effect.forEach(spelt(url), invalidate, { discard: true }),
+      invalidate: (url) => each(spelt(url).map(invalidate)),
       invalidateTag: (tag: string) => changed(cache.invalidateTag(tag)),
       clear: changed(cache.clear),
       stats: cache.stats
     }
   })
+
+/** All of them, whether one fails or not. */
+export const each = <E>(effects: ReadonlyArray<Effect.Effect<void, E>>): Effect.Effect<void, E> =>
+  Effect.flatMap(Effect.forEach(effects, Effect.exit), (exits) => Exit.asVoidAll(exits))
 
 const encoder = new TextEncoder()
 

@@ -677,6 +677,32 @@ describe("a store that processes share", () => {
       assert.deepStrictEqual(yield* ask(two, "/a"), ["MISS", "v5\u{1F600}"])
       assert.strictEqual(asked.length, 5)
     }).pipe(Effect.scoped))
+
+  it.effect("R11: who invalidates while the store is away is told so; memory obeys, and the store as soon as it is back", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const { client } = origin((n) => page(`v${n}`, "max-age=600", { vary: "x-a" }))
+      const layer = Layer.fresh(Swr.layerStore().pipe(Layer.provide(store.connect("one"))))
+      const one = yield* Effect.provideContext(HttpCache.make(client), yield* Layer.build(layer))
+      for (
+        const [n, invalidate] of [
+          one.invalidate("http://h.test/a"),
+          one.invalidateTag("http://h.test/a"),
+          one.clear
+        ].entries()
+      ) {
+        yield* ask(one, "/a")
+        yield* ask(one, "/a")
+        yield* store.down("away")
+        assert.strictEqual((yield* Effect.flip(invalidate)).reason, "away")
+        assert.deepStrictEqual((yield* ask(one, "/a"))[0], "MISS", `${n}`)
+        const write = yield* one.client.post("http://h.test/a")
+        assert.strictEqual(write.status, 200, "a write is answered all the same")
+        yield* store.up
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual((yield* ask(one, "/a"))[0], "MISS", "nothing of before comes back from the store")
+      }
+    }).pipe(Effect.scoped))
 })
 
 describe("what must not slip in", () => {
