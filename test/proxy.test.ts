@@ -379,8 +379,33 @@ describe("fields on the way", () => {
         const evil = Object.values(asked?.headers ?? {}).filter((value) => /evil|6\.6|DELETE/.test(String(value)))
         assert.deepStrictEqual(evil, [])
         assert.strictEqual((yield* get(page, { via: headers["via"] })).status, 508, "it has seen that one")
+        yield* say(page, `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`)
+        assert.strictEqual(log.requests.at(-1)?.headers["via"], `1.0 effect-swr:${port}`)
+        assert.strictEqual((yield* get(page, { via: `1.0 effect-swr:${port}` })).status, 508)
       })
   )
+
+  live("RFC 9110 5.1: no name of a field is special, in either direction", () =>
+    Effect.gen(function*() {
+      const lines = "constructor: a\r\n__proto__: b\r\nX-A: 1\r\nx-a: 2"
+      const url = yield* rawOrigin((socket) => void socket.end(`HTTP/1.1 204 None\r\n${lines}\r\n\r\n`))
+      const page = yield* front(url)
+      const text = yield* say(page, `GET / HTTP/1.1\r\n${host(page)}\r\n${lines}\r\n\r\n`)
+      assert.match(text, /^HTTP\/1.1 204 [^]*\r\nconstructor: a\r\n[^]*x-a: 1, 2\r\n/)
+    }))
+
+  live("RFC 9110 8.6, 15.3.6: an answer without a body announces none", () =>
+    Effect.gen(function*() {
+      for (const status of [204, 205]) {
+        const body = status === 205 ? "abc" : ""
+        const answer = `HTTP/1.1 ${status} Done\r\nContent-Length: 3\r\n\r\n${body}`
+        const page = yield* front(yield* rawOrigin((socket) => void socket.end(answer)))
+        const ask = `GET /a HTTP/1.1\r\n${host(page)}\r\n\r\n`
+        const text = yield* say(page, ask + ask)
+        assert.deepStrictEqual(statuses(text), [status, status])
+        assert.notInclude(text, "content-length: 3")
+      }
+    }))
 
   live("where the origin names itself, readers are sent to the proxy", () =>
     Effect.gen(function*() {
@@ -511,7 +536,7 @@ describe("attacks", () => {
           assert.deepStrictEqual(statuses(text), [400], path)
         }
         assert.strictEqual(log.asked, 0)
-        for (const path of ["/a", "/a/", "//a", "/a;b", "/a..b", "/.a", "/a?x=../..", "/A", "/%61"]) {
+        for (const path of ["/a", "/a/", "//a", "/a;b", "/a..b", "/.a", "/a?x=../..\\", "/A", "/%61"]) {
           assert.match(yield* say(page, `GET ${path} HTTP/1.1\r\n${host(page)}\r\n\r\n`), /x-cache: MISS/, path)
         }
         assert.strictEqual(log.asked, 9, "each is a page of its own")
@@ -529,6 +554,13 @@ describe("attacks", () => {
         const upgrade = yield* ask("GET / HTTP/1.1", host(page), "Connection: upgrade", "Upgrade: websocket")
         assert.deepStrictEqual(statuses(upgrade), [501])
         assert.include(upgrade, "does not upgrade")
+        // Java's client offers it with each request.
+        const offer = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+        assert.deepStrictEqual(statuses(yield* ask("GET / HTTP/1.1", host(page), ...offer)), [200])
+        assert.deepStrictEqual(
+          Object.keys(log.requests.pop()?.headers ?? {}).filter((name) => /upgrade|settings/.test(name)),
+          []
+        )
         const connect = yield* ask("CONNECT 127.0.0.1:1 HTTP/1.1", "Host: 127.0.0.1:1")
         const trace = yield* ask("TRACE / HTTP/1.1", host(page), "Cookie: secret")
         for (const refused of [connect, trace]) {
@@ -542,7 +574,7 @@ describe("attacks", () => {
             417
           ]
         )
-        assert.strictEqual(log.asked, 0)
+        assert.strictEqual(log.asked, 1, "but for the offer")
         const waits = yield* say(
           page,
           `POST / HTTP/1.1\r\n${host(page)}\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx`
@@ -621,6 +653,7 @@ describe("an origin that is", () => {
         url: "http://h.test/",
         headers: {},
         hasBody: false,
+        version: "1.1",
         host: "h.test",
         address: "::1"
       }
@@ -638,6 +671,8 @@ describe("an origin that is", () => {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
         "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
         "nonsense",
         ""
       ]

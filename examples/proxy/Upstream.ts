@@ -48,6 +48,8 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     request.on("close", () => {
       clearTimeout(connecting)
       clearTimeout(answering)
+      // The origin changed to another protocol, which nobody asked for: that is no answer, and no error to Node.
+      resume(Effect.failSync(() => new Unanswered({ status: 502, reason: "no answer of the origin", isReset: false })))
     })
     request.on("error", (error: NodeJS.ErrnoException) => {
       const isReset = request.reusedSocket && ["ECONNRESET", "EPIPE"].includes(error.code ?? "")
@@ -67,7 +69,8 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
 const repeatable = ["GET", "HEAD", "OPTIONS"]
 
 const linesOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string | Array<string>> => {
-  const headers: Record<string, string | Array<string>> = {}
+  // A field may have any name, also one that all objects have.
+  const headers: Record<string, string | Array<string>> = Object.create(null)
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const [name = "", line = ""] = [rawHeaders[i]?.toLowerCase(), rawHeaders[i + 1]]
     const before = headers[name]
@@ -122,9 +125,19 @@ export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward,
       if (status < 200 || status > 599) {
         return yield* new Unanswered({ status: 502, reason: `the origin answered ${status}`, isReset: false })
       }
+      const lines = linesOf(response)
+      // Nobody asked for one, and without its name its bytes are not what they seem.
+      if (!/^(?:chunked)?$/i.test(String(lines["transfer-encoding"] ?? ""))) {
+        response.destroy()
+        return yield* new Unanswered({
+          status: 502,
+          reason: "a coding of the origin's that is unknown",
+          isReset: false
+        })
+      }
       return {
         status,
-        headers: Rules.answered({ headers: linesOf(response), version }, request, rules),
+        headers: Rules.answered({ status, headers: lines, version }, request, rules),
         body: isBare ? new Uint8Array() : bodyOf(response)
       }
     }))
