@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, type Scope, Stream } from "effect"
 import { Swr } from "effect-swr"
 import * as Http from "node:http"
+import { connect } from "node:net"
 import * as Proxy from "../examples/proxy/Proxy.ts"
 import * as Upstream from "../examples/proxy/Upstream.ts"
 import { get, type Got, type Handler, many, origin, rawOrigin, say, send, statuses } from "./Web.ts"
@@ -585,6 +586,25 @@ describe("attacks", () => {
   )
 
   live(
+    "RFC 9110 9.3.6: who is refused a tunnel can't keep the connection open by its half",
+    () =>
+      Effect.gen(function*() {
+        const page = yield* front("http://127.0.0.1:1")
+        const ended = yield* Effect.callback<string>((resume) => {
+          const socket = connect({ port: Number(new URL(page).port), host: "127.0.0.1", allowHalfOpen: true })
+          socket.write("CONNECT a.test:1 HTTP/1.1\r\nHost: a.test:1\r\n\r\n")
+          const more = setInterval(() => socket.write("more"), 50)
+          socket.on("error", () => {}).resume().on("close", () => {
+            clearInterval(more)
+            resume(Effect.succeed("by the proxy"))
+          })
+          return Effect.sync(() => socket.destroy())
+        }).pipe(Effect.timeoutOrElse({ duration: 1000, orElse: () => Effect.succeed("by nobody") }))
+        assert.strictEqual(ended, "by the proxy")
+      })
+  )
+
+  live(
     "section 2, a public proxy: --ignore-reloads answers a flood of no-cache from the cache",
     () =>
       Effect.gen(function*() {
@@ -642,6 +662,14 @@ describe("an origin that is", () => {
       const text = yield* say(streaming, `GET / HTTP/1.1\r\n${host(streaming)}\r\n\r\n`)
       assert.deepStrictEqual(statuses(text), [200])
       assert.notInclude(text, "\r\n0\r\n", "no end where there was none")
+      // For HTTP/1.0 the end of the connection is the end of the body, unless it is broken.
+      const old = yield* Effect.callback<string | undefined>((resume) => {
+        const socket = connect(Number(new URL(streaming).port), "127.0.0.1").resume()
+        socket.write(`GET / HTTP/1.0\r\n${host(streaming)}\r\n\r\n`)
+        socket.on("error", ({ message }) => resume(Effect.succeed(message)))
+        socket.on("end", () => resume(Effect.succeed("a body that ended")))
+      })
+      assert.include(old, "ECONNRESET")
       const forward = yield* Upstream.make(Proxy.defaults.limits, {
         name: "p",
         hosts: new Set(),
@@ -738,6 +766,23 @@ describe("an origin that is", () => {
       assert.strictEqual((yield* send("POST", page, "x")).status, 502)
       assert.strictEqual(log.asked, 4)
     }))
+
+  live(
+    "slow while the proxy is closed: who waits is answered, and nothing waits for kept connections",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* origin(kept("max-age=60", {}, SLOW))
+        const agent = new Http.Agent({ keepAlive: true })
+        const reader = yield* Effect.scoped(Effect.gen(function*() {
+          const page = yield* front(url)
+          const reader = yield* Effect.forkDetach(get(page, {}, { agent }))
+          yield* Effect.sleep(100)
+          return reader
+        })).pipe(Effect.timeout(2000))
+        assert.strictEqual((yield* Fiber.join(reader)).text, "v1")
+        agent.destroy()
+      })
+  )
 
   live(
     "alive while the proxy is closed: kept connections and transfers end, and the port is free",

@@ -50,6 +50,8 @@ const started = ({ limits }: Settings): Server => {
     insecureHTTPParser: false,
     requireHostHeader: true,
     headersTimeout: Math.min(limits.head, 60_000),
+    // A large upload takes its time; that its pieces come is seen to below.
+    requestTimeout: 0,
     keepAliveTimeout: 30_000,
     connectionsCheckingInterval: 5000
   })
@@ -58,7 +60,8 @@ const started = ({ limits }: Settings): Server => {
   server.on("connect", (_, socket) => {
     socket.on("error", () => {})
     const fields = `Allow: ${Rules.methods}\r\nConnection: close\r\nContent-Length: 0`
-    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`)
+    // It is no request to Node any more, so nothing else would close what the client leaves open.
+    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`, () => socket.destroy())
   })
   return server
 }
@@ -85,13 +88,27 @@ const listening = (settings: Settings) =>
 const ending = (server: Server) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
-  }).pipe(Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void }))
+  }).pipe(
+    // Who was answered would keep the connection for another request.
+    Effect.raceFirst(
+      Effect.forever(Effect.delay(Effect.sync(() => server.closeIdleConnections()), "50 millis"))
+    ),
+    Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void })
+  )
 
-const plain = (status: number, reason: string, fields: HttpCache.Response["headers"] = {}): HttpCache.Message => ({
-  status,
-  headers: { "cache-control": "no-store", "content-type": "text/plain", ...fields },
-  body: new TextEncoder().encode(`${reason}\n`)
-})
+const plain = (
+  status: number,
+  reason: string,
+  fields: HttpCache.Response["headers"] = {}
+): HttpCache.Message => {
+  const body = new TextEncoder().encode(`${reason}\n`)
+  const length = String(body.length)
+  return {
+    status,
+    headers: { "cache-control": "no-store", "content-type": "text/plain", "content-length": length, ...fields },
+    body
+  }
+}
 
 // The lines of `Set-Cookie` are not one text, as those of others are.
 const linesOf = (headers: HttpCache.Response["headers"]): Record<string, string | Array<string>> => {
@@ -110,12 +127,13 @@ const write = (outgoing: ServerResponse, { body, headers, status }: HttpCache.Me
     outgoing.end(body)
     return Effect.void
   }
-  // What is cut short must not look as if it had ended.
-  const cut = () => outgoing.destroy()
-  return Effect.catchCause(
-    Stream.run(body, NodeSink.fromWritable({ evaluate: () => outgoing, onError: cut })),
-    () => Effect.sync(cut)
-  )
+  // What is cut short must not look as if it had ended, which for HTTP/1.0 it does where the connection just ends.
+  const cut = () => {
+    if (outgoing.req.httpVersion === "1.0") outgoing.socket?.resetAndDestroy()
+    outgoing.destroy()
+  }
+  const sink = NodeSink.fromWritable({ evaluate: () => outgoing, onError: cut, endOnDone: false })
+  return Effect.matchCause(Stream.run(body, sink), { onFailure: cut, onSuccess: () => void outgoing.end() })
 }
 
 const serving = Effect.fnUntraced(function*(
