@@ -735,6 +735,14 @@ describe("an origin that is", () => {
       assert.strictEqual(log.left, 2)
     }))
 
+  live("slow, within what its head may take: answered, however short bodies may stop", () =>
+    Effect.gen(function*() {
+      const { url } = yield* origin(kept("no-store", {}, 500))
+      const page = yield* front(url, { limits: { connect: 100, head: 2000, idle: 200 } })
+      const all = yield* Effect.all([get(page), send("POST", page, "x")], { concurrency: 2 })
+      assert.deepStrictEqual(all.map(({ status }) => status), [200, 200])
+    }))
+
   live("dead: 502 and why; what is fresh is still answered", () =>
     Effect.gen(function*() {
       const { server, url } = yield* origin(kept("max-age=60"))

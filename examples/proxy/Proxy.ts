@@ -197,7 +197,13 @@ export const layer = (settings: Settings): Layer.Layer<Address, CannotListen, Sw
   Layer.effect(
     Address,
     Effect.gen(function*() {
-      const exchange = yield* HttpCache.exchange({ name: "proxy", ...settings.cache })
+      const { connect, head, idle } = settings.limits
+      // The limits end each step that takes too long. A load is a few of those: a head, and a body that is not long.
+      const exchange = yield* HttpCache.exchange({
+        name: "proxy",
+        timeout: connect + head + 5 * idle,
+        ...settings.cache
+      })
       const server = yield* listening(settings)
       // It listens on a port.
       const { address, family, port } = server.address() as AddressInfo

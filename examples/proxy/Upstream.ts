@@ -40,7 +40,11 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     const connecting = within(limits.connect, "no connection to the origin")
     // How long a body takes to send is for its sender, and for the bound on idleness, to say.
     const answering = body === undefined ? within(limits.head, "no answer of the origin") : undefined
-    request.setTimeout(limits.idle, () => request.destroy(late(`nothing of the origin for ${limits.idle} ms`)))
+    // Until its head is there the origin may be at work for as long as that may take.
+    request.setTimeout(
+      Math.max(limits.idle, limits.head),
+      () => request.destroy(late("nothing of the origin for long"))
+    )
     request.on("socket", (socket) => {
       if (!socket.connecting) return clearTimeout(connecting)
       socket.once("encrypted" in socket ? "secureConnect" : "connect", () => clearTimeout(connecting))
@@ -58,6 +62,7 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     })
     request.on("response", (response) => {
       clearTimeout(answering)
+      request.setTimeout(limits.idle)
       resume(Effect.succeed(response))
     })
     if (body === undefined) request.end()
