@@ -17,7 +17,11 @@ export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", {
   reason: Schema.String,
   /** It closed a kept connection in the moment in which that was used again. */
   isReset: Schema.Boolean
-}) {}
+}) {
+  override get message() {
+    return this.reason
+  }
+}
 
 /** In milliseconds. */
 export interface Limits {
