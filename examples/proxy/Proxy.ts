@@ -7,6 +7,7 @@ import { Cause, Context, Effect, Fiber, Layer, Option, Schema, Scope, Stream } f
 import type { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import { CliError } from "effect/cli"
+import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Rules from "./Rules.ts"
@@ -144,7 +145,8 @@ const serving = Effect.fnUntraced(function*(
 ) {
   const loopback = ["localhost", "127.0.0.1", "[::1]"].map((name) => `${name}:${port}`)
   const rules: Rules.Rules = {
-    name: `effect-swr:${port}`,
+    // Of two machines' the ports are often the same.
+    name: `effect-swr-${randomUUID().slice(0, 8)}`,
     hosts: new Set([...loopback, ...settings.hosts].map(Rules.authority)),
     origin: settings.origin,
     keepsHost: settings.keepsHost

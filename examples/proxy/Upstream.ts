@@ -7,6 +7,7 @@ import { Effect, Schema, type Scope, type Stream } from "effect"
 import type * as HttpCache from "effect-swr/HttpCache"
 import * as Http from "node:http"
 import * as Https from "node:https"
+import { isIP } from "node:net"
 import { pipeline, type Readable } from "node:stream"
 import { urlToHttpOptions } from "node:url"
 import * as Rules from "./Rules.ts"
@@ -109,7 +110,10 @@ export type Forward = (
 
 /** Connections to the origin; they are closed with the scope. */
 export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward, never, Scope.Scope> => {
-  const origin = urlToHttpOptions(new URL(rules.origin))
+  const given = urlToHttpOptions(new URL(rules.origin))
+  const name = given.hostname ?? ""
+  // Its certificate is for its own name, whichever `Host` it is told. An address is none.
+  const origin = isIP(name) === 0 ? { ...given, servername: name } : given
   const { Agent, request: start } = origin.protocol === "https:" ? Https : Http
   const agents = Effect.acquireRelease(
     Effect.sync(() => new Agent({ keepAlive: true })),
