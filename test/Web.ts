@@ -46,14 +46,14 @@ export const origin = (handler: Handler) =>
   )
 
 /** An origin that writes what it likes, whatever it was asked. */
-export const rawOrigin = (answer: (socket: Socket) => void) =>
+export const rawOrigin = (answer: (socket: Socket, asked: Buffer) => void) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
         const sockets = new Set<Socket>()
         const server = createServer((socket) => {
           sockets.add(socket)
-          socket.on("error", () => {}).once("data", () => answer(socket))
+          socket.on("error", () => {}).once("data", (asked) => answer(socket, asked))
         })
         const close = () => {
           server.close()

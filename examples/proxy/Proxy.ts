@@ -7,6 +7,7 @@ import { Cause, Context, Effect, Fiber, Layer, Option, Schema, Scope, Stream } f
 import type { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import { CliError } from "effect/cli"
+import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Rules from "./Rules.ts"
@@ -50,6 +51,8 @@ const started = ({ limits }: Settings): Server => {
     insecureHTTPParser: false,
     requireHostHeader: true,
     headersTimeout: Math.min(limits.head, 60_000),
+    // A large upload takes its time; that its pieces come is seen to below.
+    requestTimeout: 0,
     keepAliveTimeout: 30_000,
     connectionsCheckingInterval: 5000
   })
@@ -58,7 +61,8 @@ const started = ({ limits }: Settings): Server => {
   server.on("connect", (_, socket) => {
     socket.on("error", () => {})
     const fields = `Allow: ${Rules.methods}\r\nConnection: close\r\nContent-Length: 0`
-    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`)
+    // It is no request to Node any more, so nothing else would close what the client leaves open.
+    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${fields}\r\n\r\n`, () => socket.destroy())
   })
   return server
 }
@@ -85,13 +89,27 @@ const listening = (settings: Settings) =>
 const ending = (server: Server) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
-  }).pipe(Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void }))
+  }).pipe(
+    // Who was answered would keep the connection for another request.
+    Effect.raceFirst(
+      Effect.forever(Effect.delay(Effect.sync(() => server.closeIdleConnections()), "50 millis"))
+    ),
+    Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void })
+  )
 
-const plain = (status: number, reason: string, fields: HttpCache.Response["headers"] = {}): HttpCache.Message => ({
-  status,
-  headers: { "cache-control": "no-store", "content-type": "text/plain", ...fields },
-  body: new TextEncoder().encode(`${reason}\n`)
-})
+const plain = (
+  status: number,
+  reason: string,
+  fields: HttpCache.Response["headers"] = {}
+): HttpCache.Message => {
+  const body = new TextEncoder().encode(`${reason}\n`)
+  const length = String(body.length)
+  return {
+    status,
+    headers: { "cache-control": "no-store", "content-type": "text/plain", "content-length": length, ...fields },
+    body
+  }
+}
 
 // The lines of `Set-Cookie` are not one text, as those of others are.
 const linesOf = (headers: HttpCache.Response["headers"]): Record<string, string | Array<string>> => {
@@ -110,12 +128,13 @@ const write = (outgoing: ServerResponse, { body, headers, status }: HttpCache.Me
     outgoing.end(body)
     return Effect.void
   }
-  // What is cut short must not look as if it had ended.
-  const cut = () => outgoing.destroy()
-  return Effect.catchCause(
-    Stream.run(body, NodeSink.fromWritable({ evaluate: () => outgoing, onError: cut })),
-    () => Effect.sync(cut)
-  )
+  // What is cut short must not look as if it had ended, which for HTTP/1.0 it does where the connection just ends.
+  const cut = () => {
+    if (outgoing.req.httpVersion === "1.0") outgoing.socket?.resetAndDestroy()
+    outgoing.destroy()
+  }
+  const sink = NodeSink.fromWritable({ evaluate: () => outgoing, onError: cut, endOnDone: false })
+  return Effect.matchCause(Stream.run(body, sink), { onFailure: cut, onSuccess: () => void outgoing.end() })
 }
 
 const serving = Effect.fnUntraced(function*(
@@ -126,7 +145,8 @@ const serving = Effect.fnUntraced(function*(
 ) {
   const loopback = ["localhost", "127.0.0.1", "[::1]"].map((name) => `${name}:${port}`)
   const rules: Rules.Rules = {
-    name: `effect-swr:${port}`,
+    // Of two machines' the ports are often the same.
+    name: `effect-swr-${randomUUID().slice(0, 8)}`,
     hosts: new Set([...loopback, ...settings.hosts].map(Rules.authority)),
     origin: settings.origin,
     keepsHost: settings.keepsHost
@@ -179,7 +199,13 @@ export const layer = (settings: Settings): Layer.Layer<Address, CannotListen, Sw
   Layer.effect(
     Address,
     Effect.gen(function*() {
-      const exchange = yield* HttpCache.exchange({ name: "proxy", ...settings.cache })
+      const { connect, head, idle } = settings.limits
+      // The limits end each step that takes too long. A load is a few of those: a head, and a body that is not long.
+      const exchange = yield* HttpCache.exchange({
+        name: "proxy",
+        timeout: connect + head + 5 * idle,
+        ...settings.cache
+      })
       const server = yield* listening(settings)
       // It listens on a port.
       const { address, family, port } = server.address() as AddressInfo

@@ -33,6 +33,8 @@ export interface Refusal {
 
 /** A request as it goes on: its URL is that of the proxy, which names what is kept. */
 export interface Forwarded extends HttpCache.Request {
+  /** Of HTTP, as it was received. */
+  readonly version: string
   readonly hasBody: boolean
   readonly host: string
   /** Whose it is. */
@@ -66,7 +68,8 @@ const pathProblem = (target: string): string | undefined => {
   const [path = ""] = target.split("?")
   if (dots.test(path)) return "dot segments in the path"
   if (odd.test(path)) return "an encoded dot, slash or control byte, a backslash or a fragment in the path"
-  return /[#\\]|[^\x21-\x7e]/.test(target) ? "a fragment, a backslash or a bare byte in the query" : undefined
+  // A backslash is what browsers send there as it is.
+  return /#|[^\x21-\x7e]/.test(target) ? "a fragment or a bare byte in the query" : undefined
 }
 
 // Said of the way that a request came; from strangers they are lies, or reach past what the cache knows.
@@ -80,7 +83,9 @@ const refused = (status: number, reason: string): Ruling => ({ _tag: "Refused", 
 /** Whether to serve a request, and as what. */
 export const rule = ({ address, headers, method, target, version }: Incoming, rules: Rules): Ruling => {
   const said = (name: string) => field(headers, name)
-  if (said("upgrade") !== undefined && /(?:^|[\s,])upgrade(?:[\s,]|$)/i.test(said("connection") ?? "")) {
+  const protocol = said("upgrade")?.toLowerCase()
+  // HTTP/2 is only offered, by some clients with each request: they get an answer in what they asked in.
+  if (protocol !== undefined && protocol !== "h2c" && /(?:^|[\s,])upgrade(?:[\s,]|$)/i.test(said("connection") ?? "")) {
     return refused(501, "this proxy does not upgrade connections")
   }
   if (method === "TRACE" || method === "CONNECT") return refused(405, `this proxy does not serve ${method}`)
@@ -97,8 +102,7 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
   const coding = said("transfer-encoding")
   if (coding !== undefined && version !== "1.1") return refused(400, "Transfer-Encoding in a request before HTTP/1.1")
   if (coding !== undefined && coding.toLowerCase() !== "chunked") return refused(501, "no coding but chunked is known")
-  const seen = `1.1 ${rules.name}`
-  if (said("via")?.split(",").some((member) => member.trim() === seen)) {
+  if (said("via")?.split(",").some((member) => member.trim().endsWith(` ${rules.name}`))) {
     return refused(508, "this proxy has seen it before")
   }
   const kept: Record<string, string | ReadonlyArray<string> | undefined> = {}
@@ -116,6 +120,7 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
       hasBody: coding !== undefined || (length !== undefined && length !== "0"),
       host,
       address,
+      version,
       // A body keeps its frame: without one, its bytes would be another request to the origin.
       headers: coding === undefined ? kept : { ...kept, "transfer-encoding": coding }
     }
@@ -124,12 +129,12 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
 
 /** What the origin is told besides: by which way it is asked, and where it is asked for one reader alone, by whom. */
 export const told = (
-  { address, headers, host }: Forwarded,
+  { address, headers, host, version }: Forwarded,
   isOwn: boolean,
   rules: Rules
 ): HttpCache.Request["headers"] => {
   const before = field(headers, "via")
-  const via = `1.1 ${rules.name}`
+  const via = `${version} ${rules.name}`
   const whose = address.includes(":") ? `[${address}]` : address
   return {
     host: rules.keepsHost ? host : undefined,
@@ -142,7 +147,7 @@ export const told = (
 
 /** A response as it goes back: without what was said to the proxy alone, and pointing to the proxy where it can. */
 export const answered = (
-  response: { readonly headers: HttpCache.Response["headers"]; readonly version: string },
+  response: HttpCache.Response & { readonly version: string },
   request: Forwarded,
   rules: Rules
 ): HttpCache.Response["headers"] => {
@@ -161,6 +166,8 @@ export const answered = (
     ...moved("content-location"),
     // Of the origin's own address.
     "alt-svc": undefined,
+    // No bytes follow, so a reader that waited for them would take the next answer for them.
+    ...[204, 205].includes(response.status) && { "content-length": undefined },
     via: before === undefined ? via : `${before}, ${via}`
   }
 }

@@ -7,6 +7,7 @@ import { Effect, Schema, type Scope, type Stream } from "effect"
 import type * as HttpCache from "effect-swr/HttpCache"
 import * as Http from "node:http"
 import * as Https from "node:https"
+import { isIP } from "node:net"
 import { pipeline, type Readable } from "node:stream"
 import { urlToHttpOptions } from "node:url"
 import * as Rules from "./Rules.ts"
@@ -17,7 +18,11 @@ export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", {
   reason: Schema.String,
   /** It closed a kept connection in the moment in which that was used again. */
   isReset: Schema.Boolean
-}) {}
+}) {
+  override get message() {
+    return this.reason
+  }
+}
 
 /** In milliseconds. */
 export interface Limits {
@@ -40,7 +45,11 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     const connecting = within(limits.connect, "no connection to the origin")
     // How long a body takes to send is for its sender, and for the bound on idleness, to say.
     const answering = body === undefined ? within(limits.head, "no answer of the origin") : undefined
-    request.setTimeout(limits.idle, () => request.destroy(late(`nothing of the origin for ${limits.idle} ms`)))
+    // Until its head is there the origin may be at work for as long as that may take.
+    request.setTimeout(
+      Math.max(limits.idle, limits.head),
+      () => request.destroy(late("nothing of the origin for long"))
+    )
     request.on("socket", (socket) => {
       if (!socket.connecting) return clearTimeout(connecting)
       socket.once("encrypted" in socket ? "secureConnect" : "connect", () => clearTimeout(connecting))
@@ -48,6 +57,8 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     request.on("close", () => {
       clearTimeout(connecting)
       clearTimeout(answering)
+      // The origin changed to another protocol, which nobody asked for: that is no answer, and no error to Node.
+      resume(Effect.failSync(() => new Unanswered({ status: 502, reason: "no answer of the origin", isReset: false })))
     })
     request.on("error", (error: NodeJS.ErrnoException) => {
       const isReset = request.reusedSocket && ["ECONNRESET", "EPIPE"].includes(error.code ?? "")
@@ -56,6 +67,7 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
     })
     request.on("response", (response) => {
       clearTimeout(answering)
+      request.setTimeout(limits.idle)
       resume(Effect.succeed(response))
     })
     if (body === undefined) request.end()
@@ -67,7 +79,8 @@ const send = (start: () => Http.ClientRequest, body: Readable | undefined, limit
 const repeatable = ["GET", "HEAD", "OPTIONS"]
 
 const linesOf = ({ rawHeaders }: Http.IncomingMessage): Record<string, string | Array<string>> => {
-  const headers: Record<string, string | Array<string>> = {}
+  // A field may have any name, also one that all objects have.
+  const headers: Record<string, string | Array<string>> = Object.create(null)
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const [name = "", line = ""] = [rawHeaders[i]?.toLowerCase(), rawHeaders[i + 1]]
     const before = headers[name]
@@ -97,7 +110,10 @@ export type Forward = (
 
 /** Connections to the origin; they are closed with the scope. */
 export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward, never, Scope.Scope> => {
-  const origin = urlToHttpOptions(new URL(rules.origin))
+  const given = urlToHttpOptions(new URL(rules.origin))
+  const name = given.hostname ?? ""
+  // Its certificate is for its own name, whichever `Host` it is told. An address is none.
+  const origin = isIP(name) === 0 ? { ...given, servername: name } : given
   const { Agent, request: start } = origin.protocol === "https:" ? Https : Http
   const agents = Effect.acquireRelease(
     Effect.sync(() => new Agent({ keepAlive: true })),
@@ -122,9 +138,19 @@ export const make = (limits: Limits, rules: Rules.Rules): Effect.Effect<Forward,
       if (status < 200 || status > 599) {
         return yield* new Unanswered({ status: 502, reason: `the origin answered ${status}`, isReset: false })
       }
+      const lines = linesOf(response)
+      // Nobody asked for one, and without its name its bytes are not what they seem.
+      if (!/^(?:chunked)?$/i.test(String(lines["transfer-encoding"] ?? ""))) {
+        response.destroy()
+        return yield* new Unanswered({
+          status: 502,
+          reason: "a coding of the origin's that is unknown",
+          isReset: false
+        })
+      }
       return {
         status,
-        headers: Rules.answered({ headers: linesOf(response), version }, request, rules),
+        headers: Rules.answered({ status, headers: lines, version }, request, rules),
         body: isBare ? new Uint8Array() : bodyOf(response)
       }
     }))
