@@ -402,13 +402,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
       }
       if (isLast) return kept("pass")
-      if (fields.join() === fieldsOf(uri).join()) {
-        yield* note(asked, fields)
-        return kept(wishes)
-      }
-      // It varies by something else than was known when it was asked for: its key is another one.
+      // Its key is that of what it varies by, which may be something else than was known when it was asked for.
       const right = new Asked(asked.place, fields, asked.request, asked.forward, asked.labels)
       yield* note(right, fields)
+      if (right.key === asked.key) return kept(wishes)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
       const isMoved = isAlone && generation === before

@@ -249,6 +249,76 @@ describe("a whole body whose length was announced wrong", () => {
   }
 })
 
+describe("what is kept, and under which name", () => {
+  it.effect("R11: a URL that stops to vary while it loads is found by its name, and invalidated", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const varies = { vary: "accept-language" }
+      const { client: cached, invalidate } = yield* HttpCache.make(
+        client((n) =>
+          n === 1 || n === 4
+            ? page(`v${n}`, varies)
+            : n === 2
+            ? Effect.as(Deferred.await(gate), page("v2"))
+            : n === 3
+            ? page("v3")
+            : page(`v${n}`, varies)
+        )
+      )
+      const get = (language: string) =>
+        Effect.flatMap(cached.get(url, { headers: { "accept-language": language } }), ({ text }) => text)
+      assert.strictEqual(yield* get("en"), "v1")
+      const slow = yield* start(get("fr"))
+      yield* settle
+      assert.strictEqual(yield* get("de"), "v3")
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* join(slow), "v2")
+      yield* invalidate(url)
+      assert.strictEqual(yield* get("es"), "v4")
+      assert.strictEqual(yield* get("fr"), "v5")
+    }).pipe(within()))
+
+  it.effect("RFC 9111 4.1: what began to vary while it loaded is no other reader's, however it is asked for", () =>
+    Effect.gen(function*() {
+      const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()] as const
+      let sick = false
+      const control = { "cache-control": "max-age=10, stale-if-error=600" }
+      const { client: cached, invalidate } = yield* HttpCache.make(
+        client((n) => {
+          if (sick) return new Response("sick", { status: 503 })
+          const answer = page(`v${n}`, n === 3 ? control : { vary: "accept-language", ...control })
+          return n === 2 || n === 4 ? Effect.as(Deferred.await(gates[n === 2 ? 0 : 1]), answer) : answer
+        }),
+        { capacity: 5 }
+      )
+      const get = (language: string, to = url, said: Readonly<Record<string, string>> = {}) =>
+        Effect.flatMap(cached.get(to, { headers: { "accept-language": language, ...said } }), ({ text }) => text)
+      yield* get("en")
+      const italian = yield* start(get("it"))
+      yield* settle
+      yield* get("de")
+      yield* TestClock.adjust("15 seconds")
+      // Asked for under the name of what varies by nothing; before it comes, another one says by what it varies again.
+      const french = yield* start(get("fr"))
+      yield* settle
+      yield* Deferred.succeed(gates[0], undefined)
+      assert.strictEqual(yield* join(italian), "v2")
+      yield* Deferred.succeed(gates[1], undefined)
+      assert.strictEqual(yield* join(french), "v4")
+      // And that it varies is forgotten, for what is known of others.
+      for (let i = 0; i < 6; i++) {
+        yield* get("en", `${url}/${i}`)
+        yield* invalidate(`${url}/${i}`)
+      }
+      yield* TestClock.adjust("15 seconds")
+      sick = true
+      for (const said of [{}, { "cache-control": "max-stale=60" }]) {
+        // The one that varied by nothing may stand in for all.
+        assert.strictEqual(yield* get("de", url, said), "v3", JSON.stringify(said))
+      }
+    }).pipe(within()))
+})
+
 const serve = (
   routes: Layer.Layer<never, never, HttpRouter.HttpRouter | HttpCache.HttpCache | HttpRouter.Request<"Error", string>>,
   options: HttpCache.Options = {}
