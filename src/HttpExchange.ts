@@ -192,7 +192,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     const { rules } = options
     const isAlone = Swr.behind(yield* Swr.Cache).limits.tier === undefined
     const pages = new Map<string, Page>()
-    const failures = new WeakMap<HttpPolicy.Stored, Failed>()
+    // How the last load failed, with what was answered: no more of that than of bodies.
+    let failures = new WeakMap<Kept, Failed>()
+    let bytes = 0
     // Counts what was invalidated, so that no answer from before is kept past it under a key it was not asked by.
     let generation = 0
     // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
@@ -314,7 +316,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const began = asked.began = ++order
       const fail = (failed: Pick<Failed, "kind" | "reply" | "error">) => {
         const failure = new Failed({ began, ...failed, cause: failed.error?.value })
-        if (known !== undefined) failures.set(known, failure)
+        if (known === undefined) return failure
+        bytes += failed.reply?.body.length ?? 0
+        if (bytes > options.maxBytes) {
+          failures = new WeakMap()
+          bytes = 0
+        }
+        failures.set(known, failure)
         return failure
       }
       const unanswered = (error: unknown) =>
@@ -398,7 +406,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const kept = (keep: Swr.Keep, stays = typeof keep === "object"): Kept => {
         asked.keep = keep
         const { freshness, hidden, length, status, variant } = stored
-        const headers = Headers.collect(stored.headers, (value) => typeof value === "string" ? same(value) : value)
+        const headers = Headers.collect(
+          stored.headers,
+          (value) => typeof value === "string" ? same(value) : value.map(same)
+        )
         return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
       }
       if (isLast) return kept("pass")
@@ -447,7 +458,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       medium.make(request, { status: 504, headers: { "cache-control": "no-store" } }, new Uint8Array())
 
     // Whole hits of the last moments. Ages and lives are told in seconds, so within one the same is given to all.
-    const lately = new Map<HttpPolicy.Stored, { readonly age: number; readonly left: number; readonly response: L }>()
+    // What has left is not held by it.
+    let lately = new WeakMap<Kept, { readonly age: number; readonly left: number; readonly response: L }>()
+    let hits = 0
 
     /** A hit, from memory. */
     const hit = (request: HttpPolicy.Request, kept: Kept, age: number, left: number): L => {
@@ -459,7 +472,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const last = lately.get(kept)
       if (last !== undefined && last.age === years && last.left === rest) return last.response
       const response = give(request, kept, age, handling, "HIT")
-      if (lately.size >= LATELY) lately.clear()
+      if (++hits % LATELY === 0) lately = new WeakMap()
       lately.set(kept, { age: years, left: rest, response })
       return response
     }
@@ -575,7 +588,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           const entry = handle?.fresh(asked, undefined)
           // It is this cache's.
           const kept = entry?.value as Kept | Live<L> | undefined
-          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept") {
+          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept" && isThere(kept)) {
             const age = Entry.age(entry, handle.instance.namespace.host.now())
             const judged = HttpPolicy.evaluate(request, kept, timeAt(kept, age), rules)
             if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.variant, request.headers)) {
@@ -586,6 +599,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const again = (force = false) =>
           attempt(request, forward, place, { ...turn, force, unsure: false, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
+          if (Option.isSome(found) && found.value.value._tag === "Kept" && !isThere(found.value.value)) {
+            return Effect.andThen(drop(asked), again())
+          }
           const known = !unsure && Option.isSome(found) && found.value.value._tag === "Kept"
             ? found.value.value
             : undefined
@@ -745,6 +761,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
   })
 
 const encoder = new TextEncoder()
+
+// Of a reader who gave away what it was given, with its buffer, nothing is left for the others.
+const isThere = ({ body, length }: Kept): boolean => body.byteLength === length
 
 const sizeOf = (headers: Headers.Fields): number =>
   Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + String(value).length, 0)

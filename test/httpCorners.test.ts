@@ -5,6 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import * as HttpCachePromise from "effect-swr/HttpCachePromise"
+import * as SwrPromise from "effect-swr/SwrPromise"
 import * as Testing from "effect-swr/Testing"
 import {
   HttpClient,
@@ -15,6 +17,8 @@ import {
   HttpServerResponse
 } from "effect/http"
 import { TestClock } from "effect/testing"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as HttpAnswer from "../src/HttpAnswer.ts"
 import * as HttpPolicy from "../src/HttpPolicy.ts"
 import { join, settle, start, within } from "./Origin.ts"
@@ -250,6 +254,19 @@ describe("a whole body whose length was announced wrong", () => {
 })
 
 describe("what is kept, and under which name", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  /** How many of them are still held by something. */
+  const living = (all: ReadonlyArray<WeakRef<object>>) =>
+    Effect.promise(async () => {
+      setFlagsFromString("--expose-gc")
+      const collect: unknown = runInNewContext("gc")
+      // What a reference was asked for in this turn is held until its end.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (typeof collect === "function") collect()
+      return all.filter((each) => each.deref() !== undefined).length
+    })
+  const textOf = ({ body }: HttpCache.Message) => body instanceof Uint8Array ? new TextDecoder().decode(body) : "?"
+
   it.effect("R11: a URL that stops to vary while it loads is found by its name, and invalidated", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
@@ -315,6 +332,107 @@ describe("what is kept, and under which name", () => {
       for (const said of [{}, { "cache-control": "max-stale=60" }]) {
         // The one that varied by nothing may stand in for all.
         assert.strictEqual(yield* get("de", url, said), "v3", JSON.stringify(said))
+      }
+    }).pipe(within()))
+
+  it.effect("R15: what is at hand of late keeps nothing that has left", () =>
+    Effect.gen(function*() {
+      const { answer, stats } = yield* HttpCache.exchange({ maxBytes: 200_000 })
+      const bodies: Array<WeakRef<ArrayBufferLike>> = []
+      const origin = Effect.sync((): HttpCache.Message => {
+        const body = new Uint8Array(100_000)
+        bodies.push(new WeakRef(body.buffer))
+        return { status: 200, headers: { "cache-control": "max-age=60" }, body }
+      })
+      for (let i = 0; i < 100; i++) {
+        const request = { method: "GET", url: `${url}?${i}`, headers: {} }
+        yield* answer(request, () => origin)
+        yield* answer(request, () => origin)
+      }
+      assert.isAtMost((yield* stats).weight, 200_000)
+      assert.isBelow(yield* living(bodies), 10)
+    }).pipe(within()))
+
+  it.effect("R15: nor does what was answered instead of it", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange({ maxBytes: 500_000 })
+      const bodies: Array<WeakRef<ArrayBufferLike>> = []
+      let isSick = false
+      const origin = Effect.sync((): HttpCache.Message => {
+        if (!isSick) return { status: 200, headers: { "cache-control": "max-age=1", etag: "\"a\"" }, body: bytes("x") }
+        const body = new Uint8Array(100_000)
+        bodies.push(new WeakRef(body.buffer))
+        return { status: 503, headers: {}, body }
+      })
+      const all = Effect.forEach(
+        Array.from({ length: 100 }, (_, i) => i),
+        (i) => answer({ method: "GET", url: `${url}?${i}`, headers: {} }, () => origin),
+        { discard: true }
+      )
+      yield* all
+      yield* TestClock.adjust("5 seconds")
+      isSick = true
+      yield* all
+      assert.lengthOf(bodies, 100)
+      assert.isBelow(yield* living(bodies), 10)
+    }).pipe(within()))
+
+  it.effect("a reader can't change the fields that others are given", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange({ setCookie: true })
+      const links = ["<a>", "<b>"]
+      const origin = Effect.sync((): HttpCache.Message => ({
+        status: 200,
+        headers: { "cache-control": "max-age=60", "set-cookie": links },
+        body: bytes("x")
+      }))
+      const get = answer({ method: "GET", url, headers: {} }, () => origin)
+      for (let i = 0; i < 3; i++) {
+        const { headers } = yield* get
+        const lines = headers["set-cookie"]
+        assert.deepStrictEqual(lines, ["<a>", "<b>"])
+        // As a server's `appendHeader` does with what it was given.
+        assert.throws(() => (lines as Array<string>).push("session=mine"))
+      }
+      // What its origin does with its own later on is no answer either.
+      links.push("session=another")
+      assert.deepStrictEqual((yield* get).headers["set-cookie"], ["<a>", "<b>"])
+    }).pipe(within()))
+
+  it("nor those of a server that is not Effect's", async () => {
+    const responses = HttpCachePromise.make(SwrPromise.make(), { freshFor: "1 minute", setCookie: true })
+    const get = async () => {
+      const reply = await responses.answer({
+        request: { method: "GET", url, headers: {} },
+        run: async () => ({ status: 200, headers: { "set-cookie": ["a", "b"] }, body: bytes("x") }),
+        pass: async () => ({ status: 404, headers: {} })
+      })
+      assert.isDefined(reply)
+      return reply
+    }
+    await get()
+    const { headers } = await get()
+    assert.throws(() => Object.assign(headers, { "x-mine": "1" }))
+    assert.throws(() => (headers["set-cookie"] as Array<string>).push("c"))
+    assert.deepStrictEqual((await get()).headers["set-cookie"], ["a", "b"])
+  })
+
+  it.effect("a body that was given away is loaded again, and spoils nothing", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange()
+      let n = 0
+      const origin = Effect.sync((): HttpCache.Message => ({
+        status: 200,
+        headers: { "cache-control": "max-age=60", etag: "\"a\"" },
+        body: bytes(`body ${++n}`)
+      }))
+      const get = (headers: Readonly<Record<string, string>> = {}) =>
+        answer({ method: "GET", url, headers }, () => origin)
+      for (const headers of [{}, { range: "bytes=0-1" }]) {
+        const { body } = yield* get()
+        // What a stream of bytes and a worker do with what they are given.
+        if (body instanceof Uint8Array) structuredClone(body.buffer, { transfer: [body.buffer] })
+        assert.notStrictEqual(textOf(yield* get(headers)), "")
       }
     }).pipe(within()))
 })

@@ -37,7 +37,7 @@ const house: Record<string, string> = {
   HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Handle, Entry, Swr",
   HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
-  HttpCachePromise: "HttpCache, HttpExchange, HttpPolicy, type Swr, type SwrPromise",
+  HttpCachePromise: "HttpCache, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",
   SimulatedStore: "Store, type Codec, Key, Policy",
   StoreLaws: "Store, Key",
   Simulator: "Swr, SimulatedStore, Store, Policy, Key",
