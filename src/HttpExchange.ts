@@ -701,7 +701,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 if (isMine && answer.source === "lookup") {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                if (!HttpPolicy.isVariant(value.variant, request.headers)) return again()
+                // Kept nowhere, it bears no tags by which the engine could tell that it was invalidated before this one came.
+                const isLost = !value.stays && value.began <= arrived
+                if (isLost || !HttpPolicy.isVariant(value.variant, request.headers)) return again()
                 if (hasFallen) {
                   const failure = failures.get(value) ??
                     new Failed({ began: asked.began, kind: 503, reply: undefined, error: undefined, cause: undefined })

@@ -335,6 +335,31 @@ describe("what is kept, and under which name", () => {
       }
     }).pipe(within()))
 
+  it.effect("R11: who joins a load after a tag was invalidated is not given it where it is kept nowhere", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { answer, invalidateTag } = yield* HttpCache.exchange({ tags: () => ["t"] })
+      let n = 0
+      const origin = Effect.suspend(() => {
+        // By what it varies nobody knows before it comes, nor hence its name and what it is found by.
+        const answer = {
+          status: 200,
+          headers: { "cache-control": "max-age=60", vary: "accept-language" },
+          body: bytes(`v${++n}`)
+        }
+        return n === 1 ? Effect.as(Deferred.await(gate), answer) : Effect.succeed(answer)
+      })
+      const get = Effect.map(answer({ method: "GET", url, headers: {} }, () => origin), textOf)
+      const first = yield* start(get)
+      yield* settle
+      yield* invalidateTag("t")
+      const late = yield* Effect.all(Array.from({ length: 10 }, () => start(get)))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* join(first), "v1")
+      for (const fiber of late) assert.strictEqual(yield* join(fiber), "v2")
+    }).pipe(within()))
+
   it.effect("R15: what is at hand of late keeps nothing that has left", () =>
     Effect.gen(function*() {
       const { answer, stats } = yield* HttpCache.exchange({ maxBytes: 200_000 })
