@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Data, Duration, Effect, Option, Stream } from "effect"
+import { Clock, Context, Data, Duration, Effect, Option, Scheduler, Stream } from "effect"
 import * as Entry from "./Entry.ts"
 import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
@@ -171,6 +171,9 @@ interface Past {
 }
 
 const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
+
+// Nothing comes between what is looked at and what is done.
+const atOnce = <A>(effect: Effect.Effect<A>) => Effect.provideService(effect, Scheduler.PreventSchedulerYield, true)
 
 /** A cache that stands between who asks and who answers. */
 export interface Exchange<L> {
@@ -419,8 +422,11 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (right.key === asked.key) return kept(wishes)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
-      const isMoved = isAlone && generation === before
-      if (isMoved) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+      const isMoved = yield* atOnce(Effect.suspend(() =>
+        isAlone && generation === before
+          ? Effect.as(Effect.ignore(cache.set(right, kept(wishes), wishes)), true)
+          : Effect.succeed(false)
+      ))
       return kept("share", isMoved)
     })
 

@@ -2,7 +2,7 @@
  * The HTTP cache in its corners: over a store, what strangers send, and what a handler is shown.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Scheduler } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as HttpCachePromise from "effect-swr/HttpCachePromise"
@@ -358,6 +358,36 @@ describe("what is kept, and under which name", () => {
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual(yield* join(first), "v1")
       for (const fiber of late) assert.strictEqual(yield* join(fiber), "v2")
+    }).pipe(within()))
+
+  it.effect("R11: an invalidation that comes between any two steps of a load is the last word", () =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 240; round++) {
+        const [steps, which, varies] = [Math.floor(round / 6), round % 3, round % 2 === 0]
+        const gate = yield* Deferred.make<void>()
+        let n = 0
+        // Its loads give way every few steps.
+        const { answer, clear, invalidate, invalidateTag } = yield* Effect.provideService(
+          HttpCache.exchange({ name: `${round}`, tags: () => ["t"] }),
+          Scheduler.MaxOpsBeforeYield,
+          4
+        )
+        const origin = Effect.suspend(() => {
+          const vary = varies ? { vary: "accept-language" } : {}
+          const answer = { status: 200, headers: { "cache-control": "max-age=60", ...vary }, body: bytes(`v${++n}`) }
+          return n === 1 ? Effect.as(Deferred.await(gate), answer) : Effect.succeed(answer)
+        })
+        const get = Effect.map(answer({ method: "GET", url, headers: {} }, () => origin), textOf)
+        const first = yield* start(get)
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+        yield* [invalidate(url), invalidateTag("t"), clear][which] ?? clear
+        const about = `${steps} steps, ${which}, ${varies}`
+        assert.strictEqual(yield* get, "v2", about)
+        assert.strictEqual(yield* Fiber.join(first), "v1", about)
+        assert.strictEqual(yield* get, "v2", about)
+      }
     }).pipe(within()))
 
   it.effect("R15: what is at hand of late keeps nothing that has left", () =>
