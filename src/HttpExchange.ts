@@ -707,7 +707,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 if (isMine && answer.source === "lookup") {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                // Kept nowhere, it bears no tags by which the engine could tell that it was invalidated before this one came.
+                // What is kept nowhere bears no tags, by which to tell whether it was invalidated before this one came.
                 const isLost = !value.stays && value.began <= arrived
                 if (isLost || !HttpPolicy.isVariant(value.variant, request.headers)) return again()
                 if (hasFallen) {

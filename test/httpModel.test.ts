@@ -344,8 +344,11 @@ const run = (seed: number, trace: Array<string>) =>
       yield* settle
     })
     for (let i = 0; i < STEPS; i++) yield* step
-    for (let i = 0; i < 50 && waiting().length > 0; i++) yield* Effect.forEach(waiting(), end, { discard: true })
-    yield* settle
+    for (let i = 0; i < 20; i++) {
+      yield* Effect.forEach(waiting(), end, { discard: true })
+      yield* TestClock.adjust("1 second")
+      yield* settle
+    }
     yield* TestClock.adjust("2 minutes")
     yield* settle
     for (const fiber of fibers) {
