@@ -2,7 +2,7 @@
  * Random sequences of what readers, an origin, time and invalidations can do to an HTTP cache, in memory and over a
  * store, and what must be true of each answer. The origin writes into each answer which load it was and whose.
  *
- * HTTP_MODEL_RUNS: how many sequences (default 180), HTTP_MODEL_FROM: from which on. HTTP_MODEL_REPLAY: the number of
+ * HTTP_MODEL_RUNS: how many sequences (default 120), HTTP_MODEL_FROM: from which on. HTTP_MODEL_REPLAY: the number of
  * the one that failed.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -360,7 +360,7 @@ const run = (seed: number, trace: Array<string>) =>
 
 describe("any sequence of what can happen", () => {
   const replay = process.env["HTTP_MODEL_REPLAY"]
-  const runs = Number(process.env["HTTP_MODEL_RUNS"] ?? 180)
+  const runs = Number(process.env["HTTP_MODEL_RUNS"] ?? 120)
   const from = Number(process.env["HTTP_MODEL_FROM"] ?? 0)
   const seeds = replay === undefined ? Array.from({ length: runs }, (_, i) => from + i) : [Number(replay)]
   it.effect(
