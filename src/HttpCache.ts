@@ -336,7 +336,8 @@ const owned = (
 
 /**
  * A response with its body: all of it, or as it comes. Fields are kept and given as they are; of one that came in
- * several lines that can't be joined, such as `Set-Cookie`, all lines in an array.
+ * several lines that can't be joined, such as `Set-Cookie`, all lines in an array. The same one is given to many: its
+ * fields can't be changed, and its bytes must not be, neither by who is given them nor by who answered with them.
  *
  * @since 0.1.0
  * @category models
@@ -373,7 +374,7 @@ const message: HttpExchange.Medium<Message> = {
   make: (request, { headers, status }, body) =>
     Object.freeze({
       status,
-      headers: Object.freeze(headers),
+      headers: HttpHeaders.frozen(headers),
       body: request.method === "HEAD" ? new Uint8Array() : body
     }),
   tell: (response, told) => ({ ...response, headers: { ...response.headers, ...told } })

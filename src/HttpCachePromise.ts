@@ -7,6 +7,7 @@
 import { Cause, Effect, Exit, Stream } from "effect"
 import * as HttpCache from "./HttpCache.ts"
 import * as HttpExchange from "./HttpExchange.ts"
+import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import type * as Swr from "./Swr.ts"
 import type * as SwrPromise from "./SwrPromise.ts"
@@ -23,7 +24,8 @@ export interface Route extends HttpCache.Route {
 }
 
 /**
- * A response of a handler, or of the cache. Fields by lowercase name.
+ * A response of a handler, or of the cache. Fields by lowercase name. The same one is given to many: its fields can't
+ * be changed, and its bytes must not be.
  *
  * @since 0.1.0
  * @category models
@@ -116,11 +118,13 @@ const medium: HttpExchange.Medium<Reply> = {
     body instanceof Uint8Array
       ? body
       : Stream.fromReadableStream({ evaluate: () => body, onError: (error) => error }),
-  make: (_, { headers, status }, body) => ({
-    status,
-    headers,
-    body: body instanceof Uint8Array ? body : Stream.toReadableStream(body)
-  }),
+  // The same one is given to many.
+  make: (_, { headers, status }, body) =>
+    Object.freeze({
+      status,
+      headers: HttpHeaders.frozen(headers),
+      body: body instanceof Uint8Array ? body : Stream.toReadableStream(body)
+    }),
   tell: (reply, told) => reply instanceof Passed ? reply : { ...reply, headers: { ...reply.headers, ...told } },
   // A handler that fails is a server that answers 500.
   kind: () => 500,

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Data, Duration, Effect, Exit, Option, Stream } from "effect"
+import { Clock, Context, Data, Duration, Effect, Exit, Option, Scheduler, Stream } from "effect"
 import * as Entry from "./Entry.ts"
 import * as Handle from "./Handle.ts"
 import * as HttpAnswer from "./HttpAnswer.ts"
@@ -173,6 +173,9 @@ interface Past {
 
 const wall = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()))
 
+// Nothing comes between what is looked at and what is done.
+const atOnce = <A>(effect: Effect.Effect<A>) => Effect.provideService(effect, Scheduler.PreventSchedulerYield, true)
+
 /** A cache that stands between who asks and who answers. */
 export interface Exchange<L> {
   /** Answers from what is kept, or asks the origin. Fails only where the origin does and nothing may stand in. */
@@ -193,7 +196,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     const { rules } = options
     const isAlone = Swr.behind(yield* Swr.Cache).limits.tier === undefined
     const pages = new Map<string, Page>()
-    const failures = new WeakMap<HttpPolicy.Stored, Failed>()
+    // How the last load failed, with what was answered: no more of that than of bodies.
+    let failures = new WeakMap<Kept, Failed>()
+    let bytes = 0
     // Counts what was invalidated, so that no answer from before is kept past it under a key it was not asked by.
     let generation = 0
     // Orders what arrives and what is asked: an answer that was asked for after a request arrived is an answer to it.
@@ -315,7 +320,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const began = asked.began = ++order
       const fail = (failed: Pick<Failed, "kind" | "reply" | "error">) => {
         const failure = new Failed({ began, ...failed, cause: failed.error?.value })
-        if (known !== undefined) failures.set(known, failure)
+        if (known === undefined) return failure
+        bytes += failed.reply?.body.length ?? 0
+        if (bytes > options.maxBytes) {
+          failures = new WeakMap()
+          bytes = 0
+        }
+        failures.set(known, failure)
         return failure
       }
       const unanswered = (error: unknown) =>
@@ -399,21 +410,24 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const kept = (keep: Swr.Keep, stays = typeof keep === "object"): Kept => {
         asked.keep = keep
         const { freshness, hidden, length, status, variant } = stored
-        const headers = Headers.collect(stored.headers, (value) => typeof value === "string" ? same(value) : value)
+        const headers = Headers.collect(
+          stored.headers,
+          (value) => typeof value === "string" ? same(value) : value.map(same)
+        )
         return { _tag: "Kept", status, headers, freshness, variant, hidden, length, body, began, answered, stays }
       }
       if (isLast) return kept("pass")
-      if (fields.join() === fieldsOf(uri).join()) {
-        yield* note(asked, fields)
-        return kept(wishes)
-      }
-      // It varies by something else than was known when it was asked for: its key is another one.
+      // Its key is that of what it varies by, which may be something else than was known when it was asked for.
       const right = new Asked(asked.place, fields, asked.request, asked.forward, asked.labels)
       yield* note(right, fields)
+      if (right.key === asked.key) return kept(wishes)
       // Over a store another process may have invalidated it since, and a `set` would have the last word: what comes
       // now was asked for before. The next one to ask finds the key.
-      const isMoved = isAlone && generation === before
-      if (isMoved) yield* Effect.ignore(cache.set(right, kept(wishes), wishes))
+      const isMoved = yield* atOnce(Effect.suspend(() =>
+        isAlone && generation === before
+          ? Effect.as(Effect.ignore(cache.set(right, kept(wishes), wishes)), true)
+          : Effect.succeed(false)
+      ))
       return kept("share", isMoved)
     })
 
@@ -451,7 +465,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       medium.make(request, { status: 504, headers: { "cache-control": "no-store" } }, new Uint8Array())
 
     // Whole hits of the last moments. Ages and lives are told in seconds, so within one the same is given to all.
-    const lately = new Map<HttpPolicy.Stored, { readonly age: number; readonly left: number; readonly response: L }>()
+    // What has left is not held by it.
+    let lately = new WeakMap<Kept, { readonly age: number; readonly left: number; readonly response: L }>()
+    let hits = 0
 
     /** A hit, from memory. */
     const hit = (request: HttpPolicy.Request, kept: Kept, age: number, left: number): L => {
@@ -463,7 +479,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const last = lately.get(kept)
       if (last !== undefined && last.age === years && last.left === rest) return last.response
       const response = give(request, kept, age, handling, "HIT")
-      if (lately.size >= LATELY) lately.clear()
+      if (++hits % LATELY === 0) lately = new WeakMap()
       lately.set(kept, { age: years, left: rest, response })
       return response
     }
@@ -580,7 +596,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           const entry = handle?.fresh(asked, undefined)
           // It is this cache's.
           const kept = entry?.value as Kept | Live<L> | undefined
-          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept") {
+          if (handle !== undefined && entry !== undefined && kept?._tag === "Kept" && isThere(kept)) {
             const age = Entry.age(entry, handle.instance.namespace.host.now())
             const judged = HttpPolicy.evaluate(request, kept, timeAt(kept, age), rules)
             if (judged._tag === "Fresh" && HttpPolicy.isVariant(kept.variant, request.headers)) {
@@ -591,6 +607,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         const again = (force = false) =>
           attempt(request, forward, place, { ...turn, force, unsure: false, left: left - 1 })
         return Effect.flatMap(cache.peek(asked), (found) => {
+          if (Option.isSome(found) && found.value.value._tag === "Kept" && !isThere(found.value.value)) {
+            return Effect.andThen(drop(asked), again())
+          }
           const known = !unsure && Option.isSome(found) && found.value.value._tag === "Kept"
             ? found.value.value
             : undefined
@@ -690,7 +709,9 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 if (isMine && answer.source === "lookup") {
                   return Effect.succeed(give(request, value, age, went, "MISS"))
                 }
-                if (!HttpPolicy.isVariant(value.variant, request.headers)) return again()
+                // What is kept nowhere bears no tags, by which to tell whether it was invalidated before this one came.
+                const isLost = !value.stays && value.began <= arrived
+                if (isLost || !HttpPolicy.isVariant(value.variant, request.headers)) return again()
                 if (hasFallen) {
                   const failure = failures.get(value) ??
                     new Failed({ began: asked.began, kind: 503, reply: undefined, error: undefined, cause: undefined })
@@ -754,6 +775,9 @@ export const each = <E>(effects: ReadonlyArray<Effect.Effect<void, E>>): Effect.
   Effect.flatMap(Effect.forEach(effects, Effect.exit), (exits) => Exit.asVoidAll(exits))
 
 const encoder = new TextEncoder()
+
+// Of a reader who gave away what it was given, with its buffer, nothing is left for the others.
+const isThere = ({ body, length }: Kept): boolean => body.byteLength === length
 
 const sizeOf = (headers: Headers.Fields): number =>
   Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + String(value).length, 0)

@@ -29,6 +29,14 @@ export const collect = (headers: Headers, of: (value: Field, name: string) => Fi
   return fields
 }
 
+/** The fields, which nobody can change: not the lines of one either. */
+export const frozen = (headers: Headers): Headers =>
+  Object.freeze(
+    Object.values(headers).some((value) => typeof value === "object")
+      ? collect(headers, (value) => typeof value === "string" ? value : Object.freeze(value.slice()))
+      : headers
+  )
+
 const none: ReadonlyArray<string> = []
 
 /** The lines of a field. */

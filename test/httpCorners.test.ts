@@ -2,9 +2,11 @@
  * The HTTP cache in its corners: over a store, what strangers send, and what a handler is shown.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Scheduler } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import * as HttpCachePromise from "effect-swr/HttpCachePromise"
+import * as SwrPromise from "effect-swr/SwrPromise"
 import * as Testing from "effect-swr/Testing"
 import {
   HttpClient,
@@ -15,6 +17,8 @@ import {
   HttpServerResponse
 } from "effect/http"
 import { TestClock } from "effect/testing"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as HttpAnswer from "../src/HttpAnswer.ts"
 import * as HttpPolicy from "../src/HttpPolicy.ts"
 import { join, settle, start, within } from "./Origin.ts"
@@ -247,6 +251,245 @@ describe("a whole body whose length was announced wrong", () => {
         }).pipe(within()))
     }
   }
+})
+
+describe("what is kept, and under which name", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  /** How many of them are still held by something. */
+  const living = (all: ReadonlyArray<WeakRef<object>>) =>
+    Effect.promise(async () => {
+      setFlagsFromString("--expose-gc")
+      const collect: unknown = runInNewContext("gc")
+      // What a reference was asked for in this turn is held until its end.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (typeof collect === "function") collect()
+      return all.filter((each) => each.deref() !== undefined).length
+    })
+  const textOf = ({ body }: HttpCache.Message) => body instanceof Uint8Array ? new TextDecoder().decode(body) : "?"
+
+  it.effect("R11: a URL that stops to vary while it loads is found by its name, and invalidated", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const varies = { vary: "accept-language" }
+      const { client: cached, invalidate } = yield* HttpCache.make(
+        client((n) =>
+          n === 1 || n === 4
+            ? page(`v${n}`, varies)
+            : n === 2
+            ? Effect.as(Deferred.await(gate), page("v2"))
+            : n === 3
+            ? page("v3")
+            : page(`v${n}`, varies)
+        )
+      )
+      const get = (language: string) =>
+        Effect.flatMap(cached.get(url, { headers: { "accept-language": language } }), ({ text }) => text)
+      assert.strictEqual(yield* get("en"), "v1")
+      const slow = yield* start(get("fr"))
+      yield* settle
+      assert.strictEqual(yield* get("de"), "v3")
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* join(slow), "v2")
+      yield* invalidate(url)
+      assert.strictEqual(yield* get("es"), "v4")
+      assert.strictEqual(yield* get("fr"), "v5")
+    }).pipe(within()))
+
+  it.effect("RFC 9111 4.1: what began to vary while it loaded is no other reader's, however it is asked for", () =>
+    Effect.gen(function*() {
+      const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()] as const
+      let sick = false
+      const control = { "cache-control": "max-age=10, stale-if-error=600" }
+      const { client: cached, invalidate } = yield* HttpCache.make(
+        client((n) => {
+          if (sick) return new Response("sick", { status: 503 })
+          const answer = page(`v${n}`, n === 3 ? control : { vary: "accept-language", ...control })
+          return n === 2 || n === 4 ? Effect.as(Deferred.await(gates[n === 2 ? 0 : 1]), answer) : answer
+        }),
+        { capacity: 5 }
+      )
+      const get = (language: string, to = url, said: Readonly<Record<string, string>> = {}) =>
+        Effect.flatMap(cached.get(to, { headers: { "accept-language": language, ...said } }), ({ text }) => text)
+      yield* get("en")
+      const italian = yield* start(get("it"))
+      yield* settle
+      yield* get("de")
+      yield* TestClock.adjust("15 seconds")
+      // Asked for under the name of what varies by nothing; before it comes, another one says by what it varies again.
+      const french = yield* start(get("fr"))
+      yield* settle
+      yield* Deferred.succeed(gates[0], undefined)
+      assert.strictEqual(yield* join(italian), "v2")
+      yield* Deferred.succeed(gates[1], undefined)
+      assert.strictEqual(yield* join(french), "v4")
+      // And that it varies is forgotten, for what is known of others.
+      for (let i = 0; i < 6; i++) {
+        yield* get("en", `${url}/${i}`)
+        yield* invalidate(`${url}/${i}`)
+      }
+      yield* TestClock.adjust("15 seconds")
+      sick = true
+      for (const said of [{}, { "cache-control": "max-stale=60" }]) {
+        // The one that varied by nothing may stand in for all.
+        assert.strictEqual(yield* get("de", url, said), "v3", JSON.stringify(said))
+      }
+    }).pipe(within()))
+
+  it.effect("R11: who joins a load after a tag was invalidated is not given it where it is kept nowhere", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { answer, invalidateTag } = yield* HttpCache.exchange({ tags: () => ["t"] })
+      let n = 0
+      const origin = Effect.suspend(() => {
+        // By what it varies nobody knows before it comes, nor hence its name and what it is found by.
+        const answer = {
+          status: 200,
+          headers: { "cache-control": "max-age=60", vary: "accept-language" },
+          body: bytes(`v${++n}`)
+        }
+        return n === 1 ? Effect.as(Deferred.await(gate), answer) : Effect.succeed(answer)
+      })
+      const get = Effect.map(answer({ method: "GET", url, headers: {} }, () => origin), textOf)
+      const first = yield* start(get)
+      yield* settle
+      yield* invalidateTag("t")
+      const late = yield* Effect.all(Array.from({ length: 10 }, () => start(get)))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* join(first), "v1")
+      for (const fiber of late) assert.strictEqual(yield* join(fiber), "v2")
+    }).pipe(within()))
+
+  it.effect("R11: an invalidation that comes between any two steps of a load is the last word", () =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 240; round++) {
+        const [steps, which, varies] = [Math.floor(round / 6), round % 3, round % 2 === 0]
+        const gate = yield* Deferred.make<void>()
+        let n = 0
+        // Its loads give way every few steps.
+        const { answer, clear, invalidate, invalidateTag } = yield* Effect.provideService(
+          HttpCache.exchange({ name: `${round}`, tags: () => ["t"] }),
+          Scheduler.MaxOpsBeforeYield,
+          4
+        )
+        const origin = Effect.suspend(() => {
+          const vary = varies ? { vary: "accept-language" } : {}
+          const answer = { status: 200, headers: { "cache-control": "max-age=60", ...vary }, body: bytes(`v${++n}`) }
+          return n === 1 ? Effect.as(Deferred.await(gate), answer) : Effect.succeed(answer)
+        })
+        const get = Effect.map(answer({ method: "GET", url, headers: {} }, () => origin), textOf)
+        const first = yield* start(get)
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+        yield* [invalidate(url), invalidateTag("t"), clear][which] ?? clear
+        const about = `${steps} steps, ${which}, ${varies}`
+        assert.strictEqual(yield* get, "v2", about)
+        assert.strictEqual(yield* Fiber.join(first), "v1", about)
+        assert.strictEqual(yield* get, "v2", about)
+      }
+    }).pipe(within()))
+
+  it.effect("R15: what is at hand of late keeps nothing that has left", () =>
+    Effect.gen(function*() {
+      const { answer, stats } = yield* HttpCache.exchange({ maxBytes: 200_000 })
+      const bodies: Array<WeakRef<ArrayBufferLike>> = []
+      const origin = Effect.sync((): HttpCache.Message => {
+        const body = new Uint8Array(100_000)
+        bodies.push(new WeakRef(body.buffer))
+        return { status: 200, headers: { "cache-control": "max-age=60" }, body }
+      })
+      for (let i = 0; i < 100; i++) {
+        const request = { method: "GET", url: `${url}?${i}`, headers: {} }
+        yield* answer(request, () => origin)
+        yield* answer(request, () => origin)
+      }
+      assert.isAtMost((yield* stats).weight, 200_000)
+      assert.isBelow(yield* living(bodies), 10)
+    }).pipe(within()))
+
+  it.effect("R15: nor does what was answered instead of it", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange({ maxBytes: 500_000 })
+      const bodies: Array<WeakRef<ArrayBufferLike>> = []
+      let isSick = false
+      const origin = Effect.sync((): HttpCache.Message => {
+        if (!isSick) return { status: 200, headers: { "cache-control": "max-age=1", etag: "\"a\"" }, body: bytes("x") }
+        const body = new Uint8Array(100_000)
+        bodies.push(new WeakRef(body.buffer))
+        return { status: 503, headers: {}, body }
+      })
+      const all = Effect.forEach(
+        Array.from({ length: 100 }, (_, i) => i),
+        (i) => answer({ method: "GET", url: `${url}?${i}`, headers: {} }, () => origin),
+        { discard: true }
+      )
+      yield* all
+      yield* TestClock.adjust("5 seconds")
+      isSick = true
+      yield* all
+      assert.lengthOf(bodies, 100)
+      assert.isBelow(yield* living(bodies), 10)
+    }).pipe(within()))
+
+  it.effect("a reader can't change the fields that others are given", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange({ setCookie: true })
+      const links = ["<a>", "<b>"]
+      const origin = Effect.sync((): HttpCache.Message => ({
+        status: 200,
+        headers: { "cache-control": "max-age=60", "set-cookie": links },
+        body: bytes("x")
+      }))
+      const get = answer({ method: "GET", url, headers: {} }, () => origin)
+      for (let i = 0; i < 3; i++) {
+        const { headers } = yield* get
+        const lines = headers["set-cookie"]
+        assert.deepStrictEqual(lines, ["<a>", "<b>"])
+        // As a server's `appendHeader` does with what it was given.
+        assert.throws(() => (lines as Array<string>).push("session=mine"))
+      }
+      // What its origin does with its own later on is no answer either.
+      links.push("session=another")
+      assert.deepStrictEqual((yield* get).headers["set-cookie"], ["<a>", "<b>"])
+    }).pipe(within()))
+
+  it("nor those of a server that is not Effect's", async () => {
+    const responses = HttpCachePromise.make(SwrPromise.make(), { freshFor: "1 minute", setCookie: true })
+    const get = async () => {
+      const reply = await responses.answer({
+        request: { method: "GET", url, headers: {} },
+        run: async () => ({ status: 200, headers: { "set-cookie": ["a", "b"] }, body: bytes("x") }),
+        pass: async () => ({ status: 404, headers: {} })
+      })
+      assert.isDefined(reply)
+      return reply
+    }
+    await get()
+    const { headers } = await get()
+    assert.throws(() => Object.assign(headers, { "x-mine": "1" }))
+    assert.throws(() => (headers["set-cookie"] as Array<string>).push("c"))
+    assert.deepStrictEqual((await get()).headers["set-cookie"], ["a", "b"])
+  })
+
+  it.effect("a body that was given away is loaded again, and spoils nothing", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange()
+      let n = 0
+      const origin = Effect.sync((): HttpCache.Message => ({
+        status: 200,
+        headers: { "cache-control": "max-age=60", etag: "\"a\"" },
+        body: bytes(`body ${++n}`)
+      }))
+      const get = (headers: Readonly<Record<string, string>> = {}) =>
+        answer({ method: "GET", url, headers }, () => origin)
+      for (const headers of [{}, { range: "bytes=0-1" }]) {
+        const { body } = yield* get()
+        // What a stream of bytes and a worker do with what they are given.
+        if (body instanceof Uint8Array) structuredClone(body.buffer, { transfer: [body.buffer] })
+        assert.notStrictEqual(textOf(yield* get(headers)), "")
+      }
+    }).pipe(within()))
 })
 
 const serve = (

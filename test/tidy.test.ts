@@ -38,7 +38,7 @@ const house: Record<string, string> = {
   HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Handle, Entry, Swr, type Store",
   HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr, type Store",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
-  HttpCachePromise: "HttpCache, HttpExchange, HttpPolicy, type Swr, type SwrPromise",
+  HttpCachePromise: "HttpCache, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",
   SimulatedStore: "Store, Record, type Codec, Key",
   StoreLaws: "Store, Key",
   Simulator: "Swr, SimulatedStore, Store, Policy, Key",

@@ -282,7 +282,10 @@ const fieldsOf = (headers: OutgoingHttpHeaders): HttpCache.Response["headers"] =
 
 const send = async (res: Response, { body, headers, status }: HttpCachePromise.Reply): Promise<void> => {
   res.statusCode = status
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) res.setHeader(name, value)
+  for (const [name, value] of Object.entries(headers)) {
+    // Lines of its own: `appendHeader` adds to them.
+    if (value !== undefined) res.setHeader(name, typeof value === "string" ? value : [...value])
+  }
   if (body instanceof Uint8Array) {
     res.end(body)
     return
