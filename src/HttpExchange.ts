@@ -101,6 +101,8 @@ class Failed extends Data.TaggedError("Failed")<{
   /** The same for logs, where the failure of a refresh is seen by nobody else. */
   readonly cause: unknown
 }> {
+  // Where in this library it was made helps nobody who reads a log.
+  override readonly stack = `${this._tag}: ${this.message}`
   override get message() {
     return this.kind === "unreachable" ? "the origin gave no answer" : `the origin failed with ${this.kind}`
   }
@@ -637,9 +639,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             const what = HttpPolicy.onFailure(request, stored, kind, now, rules)
             if (what === "stale" && stored !== undefined) {
               const age = HttpPolicy.age(stored.freshness, now)
-              return Effect.succeed(
-                give(request, stored, age, { hit: true, left: stored.freshness.lifetime - age }, "STALE")
-              )
+              // Of who asked the origin in vain, RFC 9211, 2.1 does not speak of a hit.
+              const isMine = asked.began > 0 && (failure._tag === "LoadTimeout" || failure.began === asked.began)
+              const handling: HttpAnswer.Handling = isMine
+                ? { forward: why, forwardStatus: kind === "unreachable" ? undefined : kind }
+                : { hit: true, left: stored.freshness.lifetime - age }
+              return Effect.succeed(give(request, stored, age, handling, "STALE"))
             }
             if (what === "unavailable" || failure._tag === "LoadTimeout") return Effect.succeed(unavailable(request))
             if (

@@ -166,6 +166,7 @@ export type Refusal =
   | "useless"
   | "incomplete"
   | "size"
+  | "endless"
 
 /** Why a response may not be stored (RFC 9111, 3); `undefined` where it may. `length` is that of the body, in bytes. */
 export const refusal = (
@@ -192,6 +193,7 @@ export const refusal = (
   const isExplicit = said("public", "max-age", "s-maxage") || (!rules.shared && said("private")) ||
     (!isTargeted && Headers.has(headers, "expires"))
   if (!isExplicit && !heuristic.includes(status)) return "implicit"
+  if (/^\s*text\/event-stream/i.test(Headers.text(headers, "content-type") ?? "")) return "endless"
   if (length !== undefined && length > rules.maxBody) return "size"
   const announced = Headers.text(headers, "content-length")
   if (length !== undefined && announced !== undefined && announced !== String(length)) return "incomplete"

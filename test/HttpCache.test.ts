@@ -332,6 +332,18 @@ describe("1.6: an origin that fails", () => {
       assert.deepStrictEqual(new Set((yield* all).map(([, text]) => text)), new Set(["sick"]))
     }).pipe(within()))
 
+  it.effect("RFC 9211 2.1: who asked the origin in vain is told so, and not of a hit; who did not ask is", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(
+        origin((n) => n === 1 ? page("v1", "max-age=10, stale-if-error=60") : new Response("sick", { status: 503 }))
+          .client
+      )
+      const told = Effect.map(client.get(url), ({ headers }) => headers["cache-status"])
+      yield* told
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual([yield* told, yield* told], ["http; fwd=stale; fwd-status=503", "http; hit; ttl=-5"])
+    }).pipe(within()))
+
   it.effect("RF-05: also when it can't be reached; a 404 is an answer and takes the old one's place", () =>
     Effect.gen(function*() {
       const { client } = origin((n) =>

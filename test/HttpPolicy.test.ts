@@ -306,7 +306,8 @@ describe("1.2 RFC 9111 3: what may be stored", () => {
     assert.isUndefined(refusal({ ...cached("private", validated), status: 302 }, get(), own))
   })
 
-  it("our rules: Set-Cookie, the length of the body, what is of no use, and a list of statuses", () => {
+  it("our rules: Set-Cookie, the length of the body, its end, what is of no use, and a list of statuses", () => {
+    assert.strictEqual(refusal(cached("max-age=60", { "content-type": "text/event-stream;charset=utf-8" })), "endless")
     assert.strictEqual(refusal(cached("max-age=60", { "set-cookie": "a=b" })), "set-cookie")
     assert.isUndefined(refusal(cached("max-age=60", { "set-cookie": "a=b" }), get(), Http.rules({ setCookie: true })))
     assert.isUndefined(refusal(cached("max-age=60", { "set-cookie": "a=b" }), get(), own))
