@@ -410,7 +410,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         tags: [...fields.length === 0 ? [] : [uri], ...asked.labels(), ...options.tags(asked.request, stored)].map(same)
       }
       const kept = (keep: Swr.Keep, stays = typeof keep === "object"): Kept => {
-        asked.keep = keep
+        if (asked.began === began) asked.keep = keep
         const { freshness, hidden, length, status, variant } = stored
         const headers = Headers.collect(
           stored.headers,
@@ -439,7 +439,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       schema: schema<L>(),
       lookup,
       key: (asked: Asked<L>) => asked.key,
-      // What another load of the same request gave is not kept: what was said is of its last one.
+      // What an earlier load of the same request gave is not kept: what was said is of the last one.
       keep: (value: Kept | Live<L>, { began, keep }) =>
         value._tag === "Live" ? "pass" : value.began === began ? keep : "share",
       weight: {
