@@ -82,6 +82,8 @@ export const judge = (results) => {
     const one = row(id, fleet)
     if (one !== undefined) say(`(${id}) ${fleet}: round trips`, one.roundTrips, trips)
   }
+  const response = row("p-memory", middleware)
+  if (response !== undefined) say(`(p) ${middleware}: bytes beside the body`, response.beyond, 1024)
   const dead = row("k", fiber)
   if (dead !== undefined) say(`(k) ${fiber}: calls per key and second`, dead.callsPerKeyPerSecond, 1)
   return found
