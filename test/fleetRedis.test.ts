@@ -210,8 +210,8 @@ const recovers = (fleet: Fleet) =>
     const most = together(performance.now() - began) + KEYS.length * (1 + failures() - failed)
     assert.isAtMost(numbers.loads - calm, most, "one loads for all")
     yield* Fiber.interrupt(busy)
-    // The store is used again, by all.
-    for (const process of processes) assert.isTrue(yield* process.invalidate("a"), process.failed.at(-1))
+    // The store is used again, by all; on a machine that is too busy for the deadline, after another second.
+    for (const process of processes) yield* until(process.invalidate("a"), `${process.name} uses the store`)
     yield* agree(fleet, ["a"])
     sound(fleet)
   })
