@@ -2,7 +2,7 @@
  * The HTTP cache in its corners: over a store, what strangers send, and what a handler is shown.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Scheduler } from "effect"
+import { Deferred, Effect, Fiber, Layer, Scheduler, Stream } from "effect"
 import { Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as HttpCachePromise from "effect-swr/HttpCachePromise"
@@ -251,6 +251,20 @@ describe("a whole body whose length was announced wrong", () => {
         }).pipe(within()))
     }
   }
+})
+
+describe("a body that never ends", () => {
+  it.effect("RFC 9111 3.3: events are passed through as they come, whatever is said of keeping them", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange()
+      const body = Stream.concat(Stream.succeed(new TextEncoder().encode("data: 1\n\n")), Stream.never)
+      const headers = { "content-type": "text/event-stream", "cache-control": "max-age=60" }
+      const request = { method: "GET", url, headers: {} }
+      const response = yield* answer(request, () => Effect.succeed({ status: 200, headers, body }))
+      if (response.body instanceof Uint8Array) return assert.fail("it was to come in pieces")
+      const [first] = yield* Stream.runCollect(Stream.take(response.body, 1))
+      assert.strictEqual(new TextDecoder().decode(first), "data: 1\n\n")
+    }).pipe(within()))
 })
 
 describe("what is kept, and under which name", () => {
