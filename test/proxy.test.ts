@@ -618,6 +618,15 @@ describe("attacks", () => {
   )
 })
 
+describe("an address", () => {
+  live("of all interfaces is told as one that is served", () =>
+    Effect.gen(function*() {
+      const { url } = yield* origin(kept("max-age=60"))
+      const page = yield* front(url, { host: "0.0.0.0" })
+      assert.strictEqual((yield* get(page)).status, 200, page)
+    }))
+})
+
 describe("an origin that is", () => {
   live("generous: what is too long to keep streams, and no faster than its reader reads", () =>
     Effect.gen(function*() {

@@ -209,7 +209,9 @@ export const layer = (settings: Settings): Layer.Layer<Address, CannotListen, Sw
       const server = yield* listening(settings)
       // It listens on a port.
       const { address, family, port } = server.address() as AddressInfo
-      const at = { port, url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}` }
+      const host = family === "IPv6" ? `[${address}]` : address
+      // All interfaces are no host that anybody asks for.
+      const at = { port, url: `http://${["0.0.0.0", "[::]"].includes(host) ? "localhost" : host}:${port}` }
       yield* serving(settings, exchange, server, at)
       return at
     })
