@@ -404,7 +404,6 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
     // Of a batch that waits, this one's readers may have left.
     if (flight.landed) return Effect.succeed("done")
-    if (flight.landed) return Effect.succeed("done")
     if (spec.codec === undefined || flight.away) return Effect.sync(alone)
     // What the store has is not what it was told.
     if (trust.owes(name)) {

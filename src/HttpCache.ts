@@ -635,12 +635,9 @@ const narrowed = (
  * @internal
  */
 export const said = ({ headers, status }: Response, route: Route): Readonly<Record<string, string>> => {
-  const { "cache-control": own, "content-type": type, vary } = headers
-  const isGood = status >= 200 && status <= 299
-  const control =
-    own === undefined && isGood && route.enabled !== false && !String(type).startsWith("text/event-stream")
-      ? controlOf(route)
-      : undefined
+  const { "cache-control": own, vary } = headers
+  const isGood = status >= 200 && status <= 299 && !HttpPolicy.isEndless(headers)
+  const control = own === undefined && isGood && route.enabled !== false ? controlOf(route) : undefined
   const fields = [...vary === undefined ? [] : [vary].flat(), ...visible(route)].join(", ")
   return { ...control !== undefined && { "cache-control": control }, ...fields !== "" && { vary: fields } }
 }
@@ -701,10 +698,8 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
           ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> => {
             const request = Context.get(context, HttpServerRequest.HttpServerRequest)
             const around = Context.get(context, Around)
-            const pattern = patternOf(context)
             if (around !== undefined) {
               around.route = { ...around.route, ...route }
-              around.pattern = pattern
               return Effect.provideService(
                 app,
                 HttpServerRequest.HttpServerRequest,
@@ -714,7 +709,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
             }
             if (own.enabled === false) return app
             const asking = askingOf(request)
-            const box: Around = { route: own, request, pattern }
+            const box: Around = { route: own, request, pattern: undefined }
             const outer = Context.get(context, Scope.Scope)
             const forward = (wanted: HttpPolicy.Request | undefined) =>
               wanted === undefined
@@ -788,15 +783,11 @@ const detached = <E, R>(
     })
   )
 
-// What a router adds is not in the type.
-const patternOf = <R>(context: Context.Context<R>): string | undefined =>
-  Context.getOrUndefined(context as Context.Context<never>, HttpRouter.RouteContext)?.route.path
-
-// A cache that is around a router learns which route it was when that was found.
+// Which route it was: a cache that is around a router learns it only when that has found one.
 const routed = <A, E, R>(app: Effect.Effect<A, E, R>, box: Around): Effect.Effect<A, E, R> =>
   Effect.flatMap(app, (answer) =>
     Effect.contextWith((context: Context.Context<never>) => {
-      box.pattern ??= patternOf(context)
+      box.pattern = Context.getOrUndefined(context, HttpRouter.RouteContext)?.route.path
       return Effect.succeed(answer)
     }))
 

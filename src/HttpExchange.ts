@@ -348,7 +348,8 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       if (head.status === 304 && isConditional && known !== undefined) {
         yield* discard(response)
         const renewed = HttpPolicy.update(request, known, head, times, rules)
-        if (renewed === undefined) return yield* load(asked, known, false)
+        // Of another one, or of one whose body a reader has given away meanwhile.
+        if (renewed === undefined || !isThere(known)) return yield* load(asked, known, false)
         const refused = HttpPolicy.refusal(request, renewed, times, rules)
         return yield* keep(asked, renewed, known.body, 304, refused !== undefined, { began, before })
       }
@@ -570,7 +571,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       Effect.map(handle?.past(asked) ?? Effect.undefined, (entry) => {
         // It is this cache's.
         const kept = entry?.value as Kept | Live<L> | undefined
-        return handle === undefined || entry === undefined || kept?._tag !== "Kept"
+        return handle === undefined || entry === undefined || kept?._tag !== "Kept" || !isThere(kept)
           ? undefined
           : { kept, now: timeAt(kept, Entry.age(entry, handle.instance.namespace.host.now())) }
       })

@@ -193,7 +193,7 @@ export const refusal = (
   const isExplicit = said("public", "max-age", "s-maxage") || (!rules.shared && said("private")) ||
     (!isTargeted && Headers.has(headers, "expires"))
   if (!isExplicit && !heuristic.includes(status)) return "implicit"
-  if (/^\s*text\/event-stream/i.test(Headers.text(headers, "content-type") ?? "")) return "endless"
+  if (isEndless(headers)) return "endless"
   if (length !== undefined && length > rules.maxBody) return "size"
   const announced = Headers.text(headers, "content-length")
   if (length !== undefined && announced !== undefined && announced !== String(length)) return "incomplete"
@@ -202,6 +202,10 @@ export const refusal = (
     Headers.dateOf(headers, "last-modified", times.receivedAt) !== undefined
   return isValid || life(found, rules) > found.age ? undefined : "useless"
 }
+
+/** Whether a body is one that never ends. */
+export const isEndless = (headers: Headers.Headers): boolean =>
+  /^\s*text\/event-stream/i.test(Headers.text(headers, "content-type") ?? "")
 
 // Of whom they are is in no shared answer.
 const personal = ["cookie", "authorization"]

@@ -269,31 +269,10 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
 
   /** The old value that may stand in for a load that failed or is slow; or the store has to be asked first. */
   private standIn<B>({ asked, name, policy }: Reader<A, E, B>, at: number): Entry.Entry<A> | typeof ASK | undefined {
-    const { tier } = this.namespace
     const entry = State.fallback(this.memory.state(name), at, policy)
-    if (tier === undefined || entry === undefined) return entry
-    const look = tier.look(name, at, policy, asked, true)
-    return look === ASK ? look : State.fallback(look.state, at, policy)
-  }
-
-  /** What memory has of a key, for who may be given it whatever its windows say; a store has to vouch for it. */
-  past(name: Key.Name, policy: Policy.Policy<E>): Effect.Effect<Entry.Entry<A> | undefined> {
-    const { host, memory, namespace: { tier } } = this
-    const look = (asked?: "yes" | "away") => {
-      const at = host.now()
-      const seen = tier === undefined ? { state: memory.state(name) } : tier.look(name, at, policy, asked, true)
-      if (seen === ASK) return ASK
-      const { entry } = seen.state
-      return entry === undefined || Entry.isDead(entry, at) ? undefined : entry
-    }
-    return Effect.suspend(() => {
-      const found = look()
-      if (found !== ASK) return Effect.succeed(found)
-      return Effect.map(tier?.ask ?? Effect.succeed(false), (answered) => {
-        const found = look(answered ? "yes" : "away")
-        return found === ASK ? undefined : found
-      })
-    })
+    if (entry === undefined) return undefined
+    const state = this.old(name, policy, at, asked)
+    return state === ASK ? state : State.fallback(state, at, policy)
   }
 
   private stands<B>(reader: Waiting<A, E, B>, entry: Entry.Entry<A>, reason: "error" | "timeout"): Effect.Effect<B> {
@@ -306,11 +285,42 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     reason: "error" | "timeout",
     otherwise: Effect.Effect<B, E>
   ): Effect.Effect<B, E> {
-    return Effect.flatMap(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
-      const asked = this.standIn({ ...reader, asked: answered ? "yes" : "away" }, this.host.now())
+    return Effect.flatMap(this.vouched(reader.name, reader.policy), (state) => {
+      const old = State.fallback(state, this.host.now(), reader.policy)
+      return old === undefined ? otherwise : this.stands(reader, old, reason)
+    })
+  }
+
+  /** What memory has of a key, for who may be given it whatever its windows say. */
+  past(name: Key.Name, policy: Policy.Policy<E>): Effect.Effect<Entry.Entry<A> | undefined> {
+    return Effect.suspend(() => {
+      const state = this.old(name, policy, this.host.now())
+      return Effect.map(
+        state === ASK ? this.vouched(name, policy) : Effect.succeed(state),
+        ({ entry }) => entry === undefined || Entry.isDead(entry, this.host.now()) ? undefined : entry
+      )
+    })
+  }
+
+  /** What memory has of a key, as far as it may be given past its windows; or the store has to be asked first. */
+  private old(
+    name: Key.Name,
+    policy: Policy.Policy<E>,
+    at: number,
+    asked?: "yes" | "away"
+  ): State.State<A> | typeof ASK {
+    const look = this.namespace.tier?.look(name, at, policy, asked, true)
+    return look === undefined ? this.memory.state(name) : look === ASK ? look : look.state
+  }
+
+  /** The same, after the store was asked. */
+  private vouched(name: Key.Name, policy: Policy.Policy<E>): Effect.Effect<State.State<A>> {
+    return Effect.map(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
+      const state = answered ? this.old(name, policy, this.host.now(), "yes") : ASK
+      if (state !== ASK) return state
       // Trust that is over before the answer is there is none: it is as if the store were away.
-      const old = asked === ASK ? this.standIn({ ...reader, asked: "away" }, this.host.now()) : asked
-      return old === undefined || old === ASK ? otherwise : this.stands(reader, old, reason)
+      const last = this.old(name, policy, this.host.now(), "away")
+      return last === ASK ? State.empty : last
     })
   }
 

@@ -504,6 +504,27 @@ describe("what is kept, and under which name", () => {
         assert.notStrictEqual(textOf(yield* get(headers)), "")
       }
     }).pipe(within()))
+
+  it.effect("a body that is given away while the origin is asked whether it still holds is loaded again", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange()
+      const gate = yield* Deferred.make<void>()
+      const headers = { "cache-control": "max-age=10", etag: "\"a\"" }
+      const whole = (text: string): HttpCache.Message => ({ status: 200, headers, body: bytes(text) })
+      const get = (forward: (wanted: HttpCache.Request | undefined) => Effect.Effect<HttpCache.Message>) =>
+        answer({ method: "GET", url, headers: {} }, forward)
+      const { body } = yield* get(() => Effect.succeed(whole("one")))
+      yield* TestClock.adjust("15 seconds")
+      const asking = yield* start(get((wanted) =>
+        wanted?.headers["if-none-match"] === undefined
+          ? Effect.succeed(whole("two"))
+          : Effect.as(Deferred.await(gate), { status: 304, headers, body: new Uint8Array() })
+      ))
+      yield* settle
+      if (body instanceof Uint8Array) structuredClone(body.buffer, { transfer: [body.buffer] })
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(textOf(yield* join(asking)), "two")
+    }).pipe(within()))
 })
 
 const serve = (
