@@ -350,6 +350,23 @@ describe("what is answered from the cache", () => {
     }).pipe(Effect.provide(cachedRoute(streamed.handler, swr, { maxBody: 5000 }))))
 })
 
+describe("what never ends", () => {
+  const events = counter((n) =>
+    Effect.succeed(
+      HttpServerResponse.stream(Stream.succeed(new TextEncoder().encode(`data: ${n}\n\n`)), {
+        contentType: "text/event-stream"
+      })
+    )
+  )
+  it.effect("RFC 9111 3.3: is passed through, and no cache behind is told to keep it", () =>
+    Effect.gen(function*() {
+      for (const n of [1, 2]) {
+        const { "cache-control": control, text, "x-cache": found } = yield* fetched("/a")
+        assert.deepStrictEqual([found, text, control], ["MISS", `data: ${n}\n\n`, undefined])
+      }
+    }).pipe(Effect.provide(cachedRoute(events.handler))))
+})
+
 describe("what a refresh leaves behind", () => {
   let open = 0
   const endless = counter((n) =>
