@@ -6,6 +6,7 @@
  */
 import * as Headers from "./HttpHeaders.ts"
 import type * as HttpPolicy from "./HttpPolicy.ts"
+import { joined, type Kept } from "./HttpRecord.ts"
 
 /**
  * Whether the reader already has what would be given (RFC 9110, 13.2.2): `If-None-Match`, weakly, and only without it
@@ -26,11 +27,11 @@ export const isNotModified = (request: HttpPolicy.Request, stored: HttpPolicy.St
   return modified <= since
 }
 
-const told = /^(?:age|cache-control|cache-status|cdn-cache-control|content-location|date|etag|expires|vary|x-cache)$/
+const telling = /^(?:age|cache-control|cache-status|cdn-cache-control|content-location|date|etag|expires|vary|x-cache)$/
 
 /** The fields of a 304. Without an entity tag, `Last-Modified` is what the reader goes by. */
 export const notModified = (headers: Headers.Headers): Headers.Fields =>
-  Headers.without(headers, (name) => !told.test(name) && (name !== "last-modified" || Headers.has(headers, "etag")))
+  Headers.without(headers, (name) => !telling.test(name) && (name !== "last-modified" || Headers.has(headers, "etag")))
 
 // ----- parts
 
@@ -191,3 +192,48 @@ export const given = (stored: HttpPolicy.Stored, age: number): Headers.Fields =>
     : Headers.without(stored.headers, (name) => stored.hidden.includes(name)),
   age: String(Math.floor(age / 1000))
 })
+
+/** The fields that tell how a cache of that name handled a request. */
+export const told = (headers: Headers.Headers, name: string, handling: Handling, found: Found) => ({
+  "cache-status": cacheStatus(Headers.text(headers, "cache-status"), name, handling),
+  "x-cache": found
+})
+
+/** An answer, whole. */
+export interface Given {
+  readonly head: HttpPolicy.Response
+  readonly body: Uint8Array
+}
+
+const empty = new Uint8Array()
+const encoder = new TextEncoder()
+
+/**
+ * What is kept, as who asked is given it under these fields: as 304, in parts, or whole. The boundary between parts
+ * must be one that nobody can guess, so that no body bears it.
+ */
+export const give = (
+  request: HttpPolicy.Request,
+  kept: Kept,
+  headers: Headers.Fields,
+  boundary: () => string
+): Given => {
+  const body = new Uint8Array(kept.body)
+  if (isNotModified(request, kept)) return { head: { status: 304, headers: notModified(headers) }, body: empty }
+  const found = ranges(request, kept)
+  switch (found._tag) {
+    case "Unsatisfiable":
+      return { head: { status: 416, headers: unsatisfiable({ ...kept, headers }) }, body: empty }
+    case "Parts": {
+      const parts = partial({ headers, length: body.length }, found.parts, boundary())
+      const pieces = parts.pieces.map((piece) =>
+        typeof piece === "string" ? encoder.encode(piece) : body.subarray(piece.start, piece.end)
+      )
+      return { head: { status: 206, headers: parts.headers }, body: joined(pieces) }
+    }
+    case "Whole": {
+      const length = kept.status === 204 ? {} : { "content-length": String(body.length) }
+      return { head: { status: kept.status, headers: { ...headers, ...length } }, body }
+    }
+  }
+}

@@ -151,6 +151,9 @@ export const freshness = (response: Response, times: Times, rules: Rules): Fresh
 export const age = (freshness: Freshness, now: number): number =>
   freshness.age + Math.max(0, now - freshness.receivedAt)
 
+/** When a response is that old, by the clock that its age is counted with: no step of a wall clock makes it younger. */
+export const timeAt = (freshness: Freshness, age: number): number => freshness.receivedAt + age - freshness.age
+
 // ----- may it be stored
 
 /** Why a response is not stored. */

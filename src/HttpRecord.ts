@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import { Schema, SchemaGetter } from "effect"
+import * as Headers from "./HttpHeaders.ts"
+import type * as HttpPolicy from "./HttpPolicy.ts"
 
 /** The form of a record. Another one is another cache. */
 export const VERSION = 2
@@ -14,6 +16,19 @@ export const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): ArrayB
   buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
     ? buffer
     : new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength)).buffer
+
+/** Chunks as one; one alone is itself. */
+export const joined = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const [first] = chunks
+  if (chunks.length === 1 && first !== undefined) return first
+  const whole = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
 
 const count = Schema.Finite
 
@@ -107,4 +122,47 @@ export const schema = <L>() => {
   // Nothing else makes one, so it is of this kind of responses.
   const live = Schema.declare((u: unknown): u is Live<L> => u instanceof Live, { toCodecJson: () => link })
   return Schema.Union([Kept, live])
+}
+
+// What a response takes beside its text and its body, in bytes.
+const BESIDE = 896
+
+/** What a response takes in memory, in bytes. */
+export const weightOf = ({ body, headers }: Kept, key: string): number =>
+  Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + name.length + String(value).length,
+    body.byteLength + key.length + BESIDE
+  )
+
+/** Whether its body is there: of a reader who gave away what it was given, nothing is left for the others. */
+export const isThere = ({ body, length }: Kept): boolean => body.byteLength === length
+
+// ----- what was answered, as it may be kept
+
+/** A weak entity tag where there is none: two sums of the bytes, mixed, which of a body tell nothing but that. */
+export const tagged = (head: HttpPolicy.Response, body: Uint8Array): Headers.Headers => {
+  if (head.status !== 200 || head.headers["etag"] !== undefined) return {}
+  let [one, two] = [0xdeadbeef, 0x41c6ce57]
+  for (const byte of body) {
+    one = Math.imul(one ^ byte, 2_654_435_761)
+    two = Math.imul(two ^ byte, 1_597_334_677)
+  }
+  one = Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(two ^ (two >>> 13), 3_266_489_909)
+  two = Math.imul(two ^ (two >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909)
+  return { etag: `W/"${body.length.toString(36)}-${(one >>> 0).toString(36)}${(two >>> 0).toString(36)}"` }
+}
+
+/** The fields of the body that was read: a client that decodes bodies leaves those of the encoded one. */
+export const fitting = (headers: Headers.Headers, length: number): Headers.Headers => {
+  const { "content-encoding": encoding, "content-length": announced, ...others } = headers
+  return encoding === undefined || announced === undefined || announced === String(length) ? headers : others
+}
+
+/**
+ * The fields of a whole body that is passed on. It is as long as it is: announced otherwise, it would spoil what comes
+ * next on its reader's connection.
+ */
+export const measured = (headers: Headers.Headers, length: number): Headers.Headers => {
+  const own = Headers.endToEnd(headers)
+  return own["content-length"] === undefined ? own : { ...own, "content-length": String(length) }
 }

@@ -33,9 +33,13 @@ const house: Record<string, string> = {
   Swr: "*",
   HttpHeaders: "",
   HttpPolicy: "HttpHeaders",
-  HttpAnswer: "HttpHeaders, type HttpPolicy",
-  HttpRecord: "",
-  HttpExchange: "HttpRecord, HttpAnswer, HttpPolicy, HttpHeaders, Handle, Entry, Swr, type Store",
+  HttpRecord: "HttpHeaders, type HttpPolicy",
+  HttpAnswer: "HttpHeaders, HttpRecord, type HttpPolicy",
+  HttpBody: "HttpRecord",
+  HttpPages: "HttpHeaders, HttpPolicy",
+  HttpVerdict: "HttpPolicy, type HttpAnswer, type HttpRecord, type Answer, type Swr",
+  HttpExchange:
+    "HttpVerdict, HttpPages, HttpBody, HttpAnswer, HttpRecord, HttpPolicy, HttpHeaders, Handle, Entry, Swr, type Store",
   HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr, type Store",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   HttpCachePromise: "HttpCache, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",
@@ -56,7 +60,7 @@ const house: Record<string, string> = {
 }
 
 /** Rooms that are handed the time and return what should happen: nothing of effect that acts, waits or reads a clock. */
-const pure = ["Policy", "Key", "Entry", "State", "Eviction", "HttpHeaders", "HttpPolicy", "HttpAnswer"]
+const pure = ["Policy", "Key", "Entry", "State", "Eviction", "HttpHeaders", "HttpPolicy", "HttpAnswer", "HttpVerdict"]
 const impure = ["Effect", "Ref", "Deferred", "Clock", "Layer", "Fiber"]
 
 const banned = {
