@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, type Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
 import {
   Cookies,
   Headers,
@@ -21,122 +21,12 @@ import {
 import * as HttpExchange from "./HttpExchange.ts"
 import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
-import * as Policy from "./Policy.ts"
+import * as HttpRoute from "./HttpRoute.ts"
+import type { Options, Request, Response, Route, Table } from "./HttpRoute.ts"
 import type * as Store from "./Store.ts"
 import type * as Swr from "./Swr.ts"
 
-/**
- * How a cache keeps and gives responses. Where the rules leave something open, the defaults are on the safe side.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  /** Of the cache, one per layer, and in `Cache-Status`. Default `"http"`, of a server's own `"responses"`. */
-  readonly name?: string | undefined
-  /** Whether what is kept is for more than one user. Default true: nothing private is kept. */
-  readonly shared?: boolean | undefined
-  /** Whether responses with `Set-Cookie` are kept, as the RFC allows. Default: only where not shared. */
-  readonly setCookie?: boolean | undefined
-  /** Whether requests with cookies are answered from a shared cache; by default they go to the origin. */
-  readonly ignoreCookies?: boolean | undefined
-  /**
-   * Whether beside `s-maxage` stale-while-revalidate and stale-if-error mean something. Default false: by RFC 9111,
-   * 5.2.2.10 they don't.
-   */
-  readonly sMaxageAllowsStale?: boolean | undefined
-  /** How stale a response may be given when the origin can't be reached, without stale-if-error. Default 0: never. */
-  readonly staleOnDisconnect?: Duration.Input | undefined
-  /** Whether requests may ask for something fresher. Default true; a public proxy that obeys can be made to miss. */
-  readonly obeyRequests?: boolean | undefined
-  /** Targeted fields that stand in place of `Cache-Control`. Default `CDN-Cache-Control`, where shared. */
-  readonly targets?: ReadonlyArray<string> | undefined
-  /** The only statuses that are kept. Default: all that may be. */
-  readonly statuses?: ReadonlyArray<number> | undefined
-  /** The longest body that is kept, in bytes; a longer one is passed through as it comes. Default 2 MiB. */
-  readonly maxBody?: number | undefined
-  /** Of all bodies together, in bytes. Default 64 MiB. */
-  readonly maxBytes?: number | undefined
-  /** How many responses are kept. Default 10,000. */
-  readonly capacity?: number | undefined
-  /** How many variants of one URI are kept. Default 32. */
-  readonly variants?: number | undefined
-  /** How long what may no longer be given is kept, to ask whether it still holds. Default an hour. */
-  readonly retain?: Duration.Input | undefined
-  /** Bounds a request to the origin as a whole. Default a minute. */
-  readonly timeout?: Duration.Input | undefined
-  /** Labels by which `invalidateTag` finds a response. */
-  readonly tags?: ((request: Request, response: Response) => ReadonlyArray<string>) | undefined
-}
-
-/**
- * A request, as far as caches look at it.
- *
- * @since 0.1.0
- * @category models
- */
-export type Request = HttpPolicy.Request
-
-/**
- * A response without its body.
- *
- * @since 0.1.0
- * @category models
- */
-export type Response = HttpPolicy.Response
-
-/**
- * What can be done with what is kept, beside reading it. Where a store can't be told, the call fails after memory has
- * been changed, and the store is told as soon as it can be.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Table {
-  /** All variants of a URL are gone; a request that is under way is not kept. */
-  readonly invalidate: (url: string) => Effect.Effect<void, Store.StoreError>
-  readonly invalidateTag: (tag: string) => Effect.Effect<void, Store.StoreError>
-  readonly clear: Effect.Effect<void, Store.StoreError>
-  readonly stats: Effect.Effect<Swr.Stats>
-}
-
-/**
- * Options as an exchange takes them. Throws `InvalidPolicy`.
- *
- * @internal
- */
-export const decode = (options: Options): HttpExchange.Options => {
-  const { ignoreCookies = false, name = "http", setCookie, shared = true, statuses, targets, timeout = "1 minute" } =
-    options
-  const count = (option: "maxBody" | "maxBytes" | "capacity" | "variants", otherwise: number, least: number) => {
-    const given = options[option] ?? otherwise
-    return Number.isSafeInteger(given) && given >= least
-      ? given
-      : Policy.refuse(option, given, `a whole number from ${least} up`)
-  }
-  return {
-    name,
-    ignoreCookies,
-    rules: HttpPolicy.rules({
-      shared,
-      ...setCookie !== undefined && { setCookie },
-      ...targets !== undefined && { targets: targets.map((target) => target.toLowerCase()) },
-      statuses,
-      sMaxageAllowsStale: options.sMaxageAllowsStale ?? false,
-      obeyRequests: options.obeyRequests ?? true,
-      staleOnDisconnect: Policy.millis("staleOnDisconnect", options.staleOnDisconnect ?? 0),
-      maxBody: count("maxBody", 2 ** 21, 0)
-    }),
-    scheme: "http",
-    maxBytes: count("maxBytes", 2 ** 26, 1),
-    capacity: count("capacity", 10_000, 1),
-    variants: count("variants", 32, 1),
-    retain: Policy.millis("retain", options.retain ?? "1 hour"),
-    timeout,
-    makesTags: false,
-    tags: options.tags ?? (() => [])
-  }
-}
+export type { Options, Request, Response, Route, Table } from "./HttpRoute.ts"
 
 // ----- a client's responses
 
@@ -246,7 +136,7 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Cached, never, Swr.Cache> =>
   Effect.gen(function*() {
-    const { answer, ...table } = yield* HttpExchange.make(client, decode(options))
+    const { answer, ...table } = yield* HttpExchange.make(client, HttpRoute.decode(options))
     const { postprocess, preprocess } = origin
     const cached = HttpClient.makeWith<
       HttpClientError.HttpClientError,
@@ -410,7 +300,7 @@ const message: HttpExchange.Medium<Message> = {
  * @category constructors
  */
 export const exchange = (options: Options = {}): Effect.Effect<Exchange, never, Swr.Cache> =>
-  HttpExchange.make(message, decode(options))
+  HttpExchange.make(message, HttpRoute.decode(options))
 
 /**
  * The fields without those that are said to the next one and no further (RFC 9110, 7.6.1): `Connection`, what it names,
@@ -429,29 +319,6 @@ export const exchange = (options: Options = {}): Effect.Effect<Exchange, never, 
 export const endToEnd = (headers: Response["headers"]): Response["headers"] => HttpHeaders.endToEnd(headers)
 
 // ----- a server's responses
-
-/**
- * What a route says of its own responses. Where it says how long they are fresh, those that went well are kept for so
- * long, unless the handler says otherwise in `Cache-Control`; where it doesn't, that field decides alone.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Route {
-  /** Whether responses are kept at all. Default true. */
-  readonly enabled?: boolean | undefined
-  /** How long a response is fresh, in whole seconds. */
-  readonly freshFor?: Duration.Input | undefined
-  /** From this age on a reader waits for a new one; between the two it is given the old one. Default `freshFor`. */
-  readonly maxAge?: Duration.Input | undefined
-  /** How long beyond `freshFor` an old one may stand in for a handler that fails. Default 0: never. */
-  readonly staleIfError?: Duration.Input | undefined
-  /**
-   * The request's fields that the handler looks at; each value is kept apart. A handler whose responses are kept sees
-   * these, `Host` and the URL, and nothing else of the request.
-   */
-  readonly vary?: ReadonlyArray<string> | undefined
-}
 
 /**
  * A cache of a server's own responses.
@@ -567,39 +434,6 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   isValue: true
 }
 
-// HTTP counts in seconds.
-const seconds = (option: string, input: Duration.Input): number => {
-  const millis = Policy.millis(option, input)
-  return millis === 0 || millis >= 1000
-    ? Math.floor(millis / 1000)
-    : Policy.refuse(option, input, "0 or at least a second")
-}
-
-/**
- * What a route's windows say in `Cache-Control`. Throws `InvalidPolicy`.
- *
- * @internal
- */
-export const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | undefined => {
-  if (freshFor === undefined) return undefined
-  const fresh = seconds("freshFor", freshFor)
-  const stale = maxAge === undefined ? 0 : seconds("maxAge", maxAge) - fresh
-  if (stale < 0) return Policy.refuse("freshFor", freshFor, "at most maxAge")
-  const error = staleIfError === undefined ? 0 : seconds("staleIfError", staleIfError)
-  return [
-    `max-age=${fresh}`,
-    ...stale > 0 ? [`stale-while-revalidate=${stale}`] : [],
-    ...error > 0 ? [`stale-if-error=${error}`] : []
-  ].join(", ")
-}
-
-/**
- * The request's fields that a route's handler is given.
- *
- * @internal
- */
-export const visible = (route: Route): ReadonlyArray<string> => (route.vary ?? []).map((name) => name.toLowerCase())
-
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
@@ -614,7 +448,7 @@ const narrowed = (
   request: HttpServerRequest.HttpServerRequest,
   route: Route
 ): HttpServerRequest.HttpServerRequest => {
-  const fields = visible(route)
+  const fields = HttpRoute.visible(route)
   const host = HttpPolicy.target(askingOf(request), "http")?.[1]
   const headers = Headers.fromInput({
     ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
@@ -629,32 +463,13 @@ const narrowed = (
   }) as HttpServerRequest.HttpServerRequest
 }
 
-/**
- * What a route adds to the fields of a response. One that never ends can't be kept.
- *
- * @internal
- */
-export const said = ({ headers, status }: Response, route: Route): Readonly<Record<string, string>> => {
-  const { "cache-control": own, vary } = headers
-  const isGood = status >= 200 && status <= 299 && !HttpPolicy.isEndless(headers)
-  const control = own === undefined && isGood && route.enabled !== false ? controlOf(route) : undefined
-  const fields = [...vary === undefined ? [] : [vary].flat(), ...visible(route)].join(", ")
-  return { ...control !== undefined && { "cache-control": control }, ...fields !== "" && { vary: fields } }
-}
-
 const finished = (
   response: HttpServerResponse.HttpServerResponse,
   route: Route
 ): HttpServerResponse.HttpServerResponse => {
-  const answer = HttpServerResponse.setHeaders(response, said(response, route))
+  const answer = HttpServerResponse.setHeaders(response, HttpRoute.said(response, route))
   if (route.enabled === false) off.add(answer)
   return answer
-}
-
-// Each of its parents too, so that what is below a pattern is found by it. Below the root is all there is.
-const parents = (path: string): ReadonlyArray<string> => {
-  const parts = (/^[^?#]*/.exec(path)?.[0] ?? "").split("/").filter((part) => part !== "").slice(0, 16)
-  return parts.map((_, i) => ["route:", ...parts.slice(0, i + 1)].join("/"))
 }
 
 /**
@@ -680,18 +495,11 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
   Layer.effect(
     HttpCache,
     Effect.gen(function*() {
-      const decoded = decode({ ...options, name: options.name ?? "responses" })
-      controlOf(options)
-      const { answer, ...table } = yield* HttpExchange.make(server, {
-        ...decoded,
-        // How long its own answers are fresh, a server says; nobody guesses.
-        rules: { ...decoded.rules, longestGuess: 0 },
-        makesTags: true
-      })
+      const { answer, ...table } = yield* HttpExchange.make(server, HttpRoute.decodeOwn(options))
 
       const cached = (route: Route = {}) => {
         const own = { ...options, ...route }
-        controlOf(own)
+        HttpRoute.controlOf(own)
         return <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
           Effect.contextWith((
             context: Context.Context<R | HttpServerRequest.HttpServerRequest | Scope.Scope>
@@ -716,7 +524,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
                 ? Effect.provideContext(app, context)
                 : detached(app, context, box)
             const answered = Effect.mapError(
-              answer(asking, forward, () => labels(asking, box.pattern)),
+              answer(asking, forward, () => HttpRoute.labels(asking, box.pattern)),
               // It was put into one for who shares the load.
               (error) => error instanceof Own ? error.error as E : error
             )
@@ -732,29 +540,10 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
       return HttpCache.of({
         ...table,
         cached,
-        invalidateRoute: (pattern) => invalidateRoute(table, pattern)
+        invalidateRoute: (pattern) => HttpRoute.invalidateRoute(table, pattern)
       })
     })
   )
-
-/**
- * All that is below a path or a pattern is gone.
- *
- * @internal
- */
-export const invalidateRoute = (table: Table, path: string): Effect.Effect<void, Store.StoreError> => {
-  const tag = parents(path).at(-1)
-  return tag === undefined ? table.clear : table.invalidateTag(tag)
-}
-
-/**
- * By which a response is found: its path and its route's pattern, each with what is above it.
- *
- * @internal
- */
-export const labels = (request: Request, pattern = "/"): ReadonlyArray<string> => [
-  ...new Set([...parents(HttpPolicy.target(request, "http")?.[2] ?? "/"), ...parents(pattern)])
-]
 
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
 const detached = <E, R>(

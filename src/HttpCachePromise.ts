@@ -5,10 +5,10 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Exit, Stream } from "effect"
-import * as HttpCache from "./HttpCache.ts"
 import * as HttpExchange from "./HttpExchange.ts"
 import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
+import * as HttpRoute from "./HttpRoute.ts"
 import type * as Swr from "./Swr.ts"
 import type * as SwrPromise from "./SwrPromise.ts"
 
@@ -18,7 +18,7 @@ import type * as SwrPromise from "./SwrPromise.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Route extends HttpCache.Route {
+export interface Route extends HttpRoute.Route {
   /** Whether two orders of a query's parameters are one URL. The handler is given the sorted one. Default false. */
   readonly sortQuery?: boolean | undefined
 }
@@ -30,7 +30,7 @@ export interface Route extends HttpCache.Route {
  * @since 0.1.0
  * @category models
  */
-export interface Reply extends HttpCache.Response {
+export interface Reply extends HttpRoute.Response {
   readonly body: Uint8Array | ReadableStream<Uint8Array>
 }
 
@@ -41,7 +41,7 @@ export interface Reply extends HttpCache.Response {
  * @category models
  */
 export interface Ran extends Reply {
-  readonly route?: HttpCache.Route | undefined
+  readonly route?: HttpRoute.Route | undefined
   readonly pattern?: string | undefined
 }
 
@@ -66,7 +66,7 @@ export interface Narrowed {
  */
 export interface Exchange {
   /** As it came; fields by lowercase name. Where its URL is a path, the key's host is that of `Host`. */
-  readonly request: HttpCache.Request
+  readonly request: HttpRoute.Request
   readonly route?: Route | undefined
   /** As `Ran.pattern`, where it is known already. */
   readonly pattern?: string | undefined
@@ -76,7 +76,7 @@ export interface Exchange {
    */
   readonly run: (request: Narrowed) => PromiseLike<Ran>
   /** Lets the handler answer its reader by itself; resolves with what it answered once it has. */
-  readonly pass: () => PromiseLike<HttpCache.Response>
+  readonly pass: () => PromiseLike<HttpRoute.Response>
 }
 
 /**
@@ -100,10 +100,10 @@ export interface Responses {
 // The handler answered by itself, which can't be changed any more.
 class Passed {
   readonly status: number
-  readonly headers: HttpCache.Response["headers"]
+  readonly headers: HttpRoute.Response["headers"]
   readonly body = new Uint8Array()
 
-  constructor({ headers, status }: HttpCache.Response) {
+  constructor({ headers, status }: HttpRoute.Response) {
     this.status = status
     this.headers = headers
   }
@@ -159,22 +159,15 @@ const medium: HttpExchange.Medium<Reply> = {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Route = {}): Responses => {
+export const make = (caches: SwrPromise.Caches, options: HttpRoute.Options & Route = {}): Responses => {
   const { context } = caches
-  const decoded = HttpCache.decode({ ...options, name: options.name ?? "responses" })
-  HttpCache.controlOf(options)
-  const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, {
-    ...decoded,
-    // How long its own answers are fresh, a server says; nobody guesses.
-    rules: { ...decoded.rules, longestGuess: 0 },
-    makesTags: true
-  }))
+  const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, HttpRoute.decodeOwn(options)))
   const run = Effect.runPromiseWith(context)
   const runExit = Effect.runPromiseExitWith(context)
 
   const answering = (exchange: Exchange): Effect.Effect<Reply, unknown> => {
     const own = { ...options, ...exchange.route }
-    HttpCache.controlOf(own)
+    HttpRoute.controlOf(own)
     const passing = promised(() => Promise.resolve(exchange.pass()).then((head) => new Passed(head)))
     if (own.enabled === false) return passing
     const { request } = exchange
@@ -185,14 +178,14 @@ export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Rou
         const { body, headers, status } = ran
         const route = { ...own, ...ran.route }
         pattern = ran.pattern ?? pattern
-        const reply = { status, headers: { ...headers, ...HttpCache.said(ran, route) }, body }
+        const reply = { status, headers: { ...headers, ...HttpRoute.said(ran, route) }, body }
         if (route.enabled === false) off.add(reply)
         return reply
       })
     return answer(
       asking,
       (wanted) => wanted === undefined ? passing : running(),
-      () => HttpCache.labels(asking, pattern)
+      () => HttpRoute.labels(asking, pattern)
     )
   }
 
@@ -205,7 +198,7 @@ export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Rou
         return exchange.pass().then(() => undefined)
       }),
     invalidateRoute: (...patterns) =>
-      run(HttpExchange.each(patterns.map((pattern) => HttpCache.invalidateRoute(table, pattern)))),
+      run(HttpExchange.each(patterns.map((pattern) => HttpRoute.invalidateRoute(table, pattern)))),
     invalidate: (url) => run(table.invalidate(url)),
     invalidateTag: (tag) => run(table.invalidateTag(tag)),
     clear: () => run(table.clear),
@@ -219,7 +212,7 @@ const promised = <A>(run: () => PromiseLike<A>): Effect.Effect<A, unknown> =>
 
 const narrowed = (request: HttpPolicy.Request, route: Route): Narrowed => {
   const [, host = "", path = "/"] = HttpPolicy.target(request, "http") ?? []
-  const fields = HttpCache.visible(route).flatMap((name) => {
+  const fields = HttpRoute.visible(route).flatMap((name) => {
     const value = request.headers[name]
     return value === undefined ? [] : [[name, [value].flat().join(", ")] as const]
   })

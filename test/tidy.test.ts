@@ -40,9 +40,10 @@ const house: Record<string, string> = {
   HttpVerdict: "HttpPolicy, type HttpAnswer, type HttpRecord, type Answer, type Swr",
   HttpExchange:
     "HttpVerdict, HttpPages, HttpBody, HttpAnswer, HttpRecord, HttpPolicy, HttpHeaders, Handle, Entry, Swr, type Store",
-  HttpCache: "HttpExchange, HttpPolicy, HttpHeaders, Policy, type Swr, type Store",
+  HttpRoute: "HttpPolicy, Policy, type HttpExchange, type Swr, type Store",
+  HttpCache: "HttpRoute, HttpExchange, HttpPolicy, HttpHeaders, type Swr, type Store",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
-  HttpCachePromise: "HttpCache, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",
+  HttpCachePromise: "HttpRoute, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",
   SimulatedStore: "Store, Record, type Codec, Key",
   StoreLaws: "Store, Key",
   Simulator: "Swr, SimulatedStore, Store, Policy, Key",
