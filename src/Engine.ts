@@ -107,6 +107,18 @@ const opening = (name: string, spec: Handle.Opening["spec"]): Handle.Opening => 
   context: undefined
 })
 
+// As it is, whatever a test puts in its place later.
+const { performance } = globalThis
+const machine = performance?.now.bind(performance)
+
+/**
+ * Monotonic milliseconds. Of the machine's own clock `performance` tells them for half the price, without a bigint.
+ */
+const millisOf = (clock: Clock.Clock): () => number =>
+  machine !== undefined && clock === Context.get(Context.empty(), Clock.Clock)
+    ? machine
+    : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
 /** Builds what a layer shares; its scope closes it. Options that can't be honoured are a defect. */
 export const make = Effect.fnUntraced(function*(
   options: LayerOptions,
@@ -115,8 +127,8 @@ export const make = Effect.fnUntraced(function*(
   const context = yield* Effect.context<never>()
   const clock = Context.get(context, Clock.Clock)
   const random = Context.get(context, Random.Random)
-  // As numbers: they are exact to the millisecond for centuries, and half as dear.
-  const origin = Number(clock.monotonicTimeNanosUnsafe())
+  const monotonic = millisOf(clock)
+  const origin = monotonic()
   const longest = Policy.millis("maxTimeToLive", options.maxTimeToLive ?? "1 day", 1)
   const grace = Policy.millis("shutdownGrace", options.shutdownGrace ?? 0)
   const capacity = Options.count("capacity", options.capacity ?? 10_000, 1)
@@ -126,7 +138,7 @@ export const make = Effect.fnUntraced(function*(
   const host: Flight.Host = {
     clock,
     context,
-    now: () => Math.floor((Number(clock.monotonicTimeNanosUnsafe()) - origin) / 1e6),
+    now: () => Math.floor(monotonic() - origin),
     random: () => random.nextDoubleUnsafe(),
     secret: options.secret,
     refreshes: Options.count("refreshes", options.refreshes ?? 64, 0),

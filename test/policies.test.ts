@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Config, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Option, Random, Result } from "effect"
 import { Policy, Swr } from "effect-swr"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import {
   counted,
   defect,
@@ -143,6 +144,17 @@ describe("R5: one clock", () => {
       assert.deepStrictEqual(shown(yield* join(impatient)), ["old", "expired", "memory", "timeout"])
       yield* TestClock.adjust("59 seconds")
       assert.instanceOf(error(yield* ended(patient)), Swr.LoadTimeout)
+    }).pipe(within()))
+
+  it.live("R5: of the machine's own clock, nothing is younger or older for what is put in its place", () =>
+    Effect.gen(function*() {
+      const cache = yield* Swr.make({ name: "c", lookup: numbered().lookup, freshFor: "1 hour" })
+      yield* cache.get("k")
+      for (const millis of [-1e9, 1e9]) {
+        const fake = vi.spyOn(performance, "now").mockReturnValue(millis)
+        assert.deepStrictEqual(shown(yield* cache.read("k")), ["k1", "fresh", "memory", undefined])
+        fake.mockRestore()
+      }
     }).pipe(within()))
 })
 
