@@ -102,6 +102,10 @@ export const get = (url: string, headers: Http.OutgoingHttpHeaders = {}, more: H
 export const send = (method: string, url: string, body = "", headers: Http.OutgoingHttpHeaders = {}) =>
   get(url, headers, { method }, body)
 
+/** Waits, in real time, for what will be so. */
+export const until = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(Effect.sleep(10), until(isSo)))
+
 /** As many at once. */
 export const many = (count: number, url: string) =>
   Effect.all(Array.from({ length: count }, () => get(url)), { concurrency: "unbounded" })
@@ -112,9 +116,12 @@ export const say = (url: string, bytes: string) =>
     let text = ""
     const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes, "latin1"))
     socket.setEncoding("latin1")
-    // What comes in two writes comes in two chunks: the end is when nothing has come for a while.
-    socket.setTimeout(400, () => socket.destroy())
-    socket.on("data", (chunk: string) => text += chunk)
+    socket.setTimeout(5000, () => socket.destroy())
+    socket.on("data", (chunk: string) => {
+      text += chunk
+      // What comes in two writes comes in two chunks: the end is when nothing more has come for a while.
+      socket.setTimeout(400)
+    })
     socket.on("error", (error) => text === "" ? resume(Effect.fail(error)) : undefined)
     socket.on("close", () => resume(Effect.succeed(text)))
     return Effect.sync(() => socket.destroy())

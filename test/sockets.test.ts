@@ -10,6 +10,7 @@ import * as HttpCache from "effect-swr/HttpCache"
 import { HttpClient, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import { until } from "./Web.ts"
 
 /** How long the origin takes, in milliseconds. */
 const SLOW = 1000
@@ -31,10 +32,6 @@ class Log {
   /** It takes longer where this is not yet so: no slow machine tells its readers apart. */
   ready: (n: number) => boolean = () => true
 }
-
-/** Waits, in real time, for what will be so. */
-const until = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(Effect.sleep(10), until(isSo)))
 
 /** An origin on a socket. */
 const origin = (answer: Answer) =>
