@@ -47,7 +47,10 @@ export interface Options {
   readonly sMaxageAllowsStale?: boolean | undefined
   /** How stale a response may be given when the origin can't be reached, without stale-if-error. Default 0: never. */
   readonly staleOnDisconnect?: Duration.Input | undefined
-  /** Whether requests may ask for something fresher. Default true; a public proxy that obeys can be made to miss. */
+  /**
+   * Whether requests may ask for something fresher, or forbid to keep the answer. Default true; a public proxy that
+   * obeys can be made to miss.
+   */
   readonly obeyRequests?: boolean | undefined
   /** Targeted fields that stand in place of `Cache-Control`. Default `CDN-Cache-Control`, where shared. */
   readonly targets?: ReadonlyArray<string> | undefined

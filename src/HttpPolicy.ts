@@ -46,7 +46,7 @@ export interface Rules {
   readonly sMaxageAllowsStale: boolean
   /** How stale a response may be given when no origin can be reached (RFC 9111, 4.2.4). Default 0: never. */
   readonly staleOnDisconnect: number
-  /** Whether requests may say how fresh an answer has to be. A public proxy that obeys can be made to miss. */
+  /** Whether requests may say how fresh an answer has to be, or forbid to keep it. Who obeys can be made to miss. */
   readonly obeyRequests: boolean
   /** The longest freshness that is guessed from `Last-Modified`. Default a day. */
   readonly longestGuess: number
@@ -183,7 +183,8 @@ export const refusal = (
   if (rules.statuses !== undefined && !rules.statuses.includes(status)) return "status"
   if (said("must-understand") && !understood.includes(status)) return "status"
   if (said("no-store") && !said("must-understand")) return "no-store"
-  if (Headers.directives(request.headers).has("no-store")) return "no-store"
+  // One that is not obeyed must not void a page for all others either.
+  if (rules.obeyRequests && Headers.directives(request.headers).has("no-store")) return "no-store"
   if (rules.shared && said("private") && Headers.qualified(directives, "private") === undefined) return "private"
   const fields = vary(headers)
   if (fields === "*" || (rules.shared && fields.some((field) => personal.includes(field)))) return "vary"

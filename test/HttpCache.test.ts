@@ -718,6 +718,19 @@ describe("a store that processes share", () => {
 })
 
 describe("what must not slip in", () => {
+  it.effect("section 2: where requests are not obeyed, no-store keeps no page out of the cache", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered("max-age=10, stale-while-revalidate=60")
+      const get = reader(yield* HttpCache.make(client, { obeyRequests: false }))
+      const attack = get({ "cache-control": "no-store" })
+      assert.deepStrictEqual([yield* attack, yield* get()], [["MISS", "v1"], ["HIT", "v1"]])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* attack, ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual([yield* get(), yield* get()], [["HIT", "v2"], ["HIT", "v2"]])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+
   it.effect("1.8: an answer that is found to vary while its URI is invalidated is not kept under its new key", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
