@@ -442,7 +442,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       key: (asked: Asked<L>) => asked.key,
       // What an earlier load of the same request gave is not kept: what was said is of the last one.
       keep: (value: Kept | Live<L>, { began, keep }) =>
-        value._tag === "Live" ? "pass" : value.began === began ? keep : "share",
+        value._tag === "Live"
+          // One stranger's bad request must not void a page for all others. It is not shared either: see below.
+          ? HttpPolicy.isReproach(value.status) ? "share" : "pass"
+          : value.began === began
+          ? keep
+          : "share",
       weight: {
         of: (value: Kept | Live<L>, { key }: Asked<L>) =>
           value._tag === "Kept" ? value.body.byteLength + key.length + sizeOf(value.headers) + BESIDE : 1,
@@ -692,6 +697,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               onSuccess: (answer): Effect.Effect<L, E> => {
                 const { value } = answer
                 if (value._tag === "Live") {
+                  if (value.began !== asked.began) return again(force)
                   const head = medium.head(value.response)
                   const fields = told(head.headers, { forward: why, forwardStatus: value.status }, "MISS")
                   if (request.method === "GET") return Effect.succeed(medium.tell(value.response, fields))

@@ -368,6 +368,9 @@ const isContent = (said: Headers.Directives, staleness: number): boolean => {
   return most !== undefined && staleness <= most
 }
 
+/** The answers that are to who asked, and how, and not about what was asked for: they say nothing of what is kept. */
+export const isReproach = (status: number): boolean => [400, 406, 408, 413, 414, 417, 421, 429, 431].includes(status)
+
 /** The answers that are outages (RFC 5861, 4). */
 export const isOutage = (status: number): boolean => [500, 502, 503, 504].includes(status)
 

@@ -6,7 +6,7 @@ import * as Testing from "effect-swr/Testing"
 import * as Arbitrary from "effect/Arbitrary"
 import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { settle, within } from "./Origin.ts"
+import { join, settle, start, within } from "./Origin.ts"
 
 type Headers = Readonly<Record<string, string>>
 
@@ -718,6 +718,52 @@ describe("a store that processes share", () => {
 })
 
 describe("what must not slip in", () => {
+  for (const status of [400, 406, 408, 413, 414, 417, 421, 429, 431]) {
+    it.effect(`section 2: a ${status} that one request brings about voids nothing, and keeps nothing from being kept`, () =>
+      Effect.gen(function*() {
+        const { client } = origin((n, { headers }) =>
+          headers["x-large"] === undefined
+            ? page(`v${n}`, "max-age=10, stale-while-revalidate=60")
+            : n === 1
+            ? new Response("no", { status })
+            : page("no", "no-store", {}, status)
+        )
+        const get = reader(yield* HttpCache.make(client))
+        const attack = get({ "x-large": "x", "cache-control": "no-cache" })
+        assert.deepStrictEqual([yield* attack, yield* get(), yield* get()], [["MISS", "no"], ["MISS", "v2"], [
+          "HIT",
+          "v2"
+        ]])
+        assert.deepStrictEqual([yield* attack, yield* get()], [["MISS", "no"], ["HIT", "v2"]])
+        yield* TestClock.adjust("15 seconds")
+        assert.deepStrictEqual(yield* get({ "x-large": "x" }), ["STALE", "v2"])
+        yield* settle
+        assert.deepStrictEqual(yield* get(), ["STALE", "v2"], "what it refreshed in vain is still there")
+        yield* settle
+        assert.deepStrictEqual(yield* get(), ["HIT", "v5"])
+      }).pipe(within()))
+  }
+
+  it.effect("section 2: nor is it given to those who wait for the same page; they ask once, together", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n, { headers }) =>
+        Effect.as(
+          Deferred.await(gate),
+          headers["x-large"] === undefined ? page(`v${n}`, "max-age=10") : new Response("your fault", { status: 431 })
+        )
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const attack = yield* start(get({ "x-large": "x" }))
+      const others = yield* Effect.forEach(Array.from({ length: 10 }), () => start(get()))
+      yield* settle
+      assert.strictEqual(asked.length, 1)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* join(attack), ["MISS", "your fault"])
+      for (const other of others) assert.deepStrictEqual(yield* join(other), ["MISS", "v2"])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+
   it.effect("section 2: where requests are not obeyed, no-store keeps no page out of the cache", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered("max-age=10, stale-while-revalidate=60")
