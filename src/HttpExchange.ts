@@ -462,6 +462,23 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
 
     const handle = Handle.of(cache)
 
+    const inMemory = (asked: Asked<never>): Kept | undefined => {
+      const { memory } = handle?.instance.namespace ?? {}
+      // It is this cache's.
+      const value = memory?.state(handle?.nameOf(asked) ?? "").entry?.value as Kept | Live<L> | undefined
+      return value?._tag === "Kept" ? value : undefined
+    }
+
+    /** Whether it was taken: not just after an answer that was one reader's, nor where it weighs too much. */
+    const isTaken = (asked: Asked<L>, { began, stays, variant }: Kept): boolean =>
+      stays && (handle === undefined || inMemory(asked.bare(variant.map(([field]) => field)))?.began === began)
+
+    /** What a miss is called (RFC 9211, 2.2): of the URI, or only of its variant. */
+    const missOf = (uri: string): "uri-miss" | "vary-miss" =>
+      Array.from(pages.get(uri)?.variants.values() ?? []).some((known) => inMemory(known) !== undefined)
+        ? "vary-miss"
+        : "uri-miss"
+
     // ----- answers
 
     const told = (headers: Headers.Headers, handling: HttpAnswer.Handling, found: HttpAnswer.Found) => ({
@@ -535,7 +552,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     const pass = <E>(
       request: HttpPolicy.Request,
       forward: Forward<L, E>,
-      handling: "bypass" | "method" | "request" | "uri-miss"
+      handling: "bypass" | "method" | "request" | "uri-miss" | "vary-miss"
     ): Effect.Effect<L, E> =>
       Effect.flatMap(forward(undefined), (response) => {
         const head = medium.head(response)
@@ -632,9 +649,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 : attempt(request, forward, place, { ...turn, unsure: past === undefined, left: left - 1 }))
           }
           if (decision._tag === "Validate" && known === undefined && !HttpPolicy.isShareable(request, rules)) {
-            return pass(request, forward, "uri-miss")
+            return pass(request, forward, missOf(place.uri))
           }
-          const why = decision._tag === "Validate" ? decision.forward : "stale"
+          const why = decision._tag !== "Validate"
+            ? "stale"
+            : decision.forward === "uri-miss"
+            ? missOf(place.uri)
+            : decision.forward
           const loads = force || (decision._tag === "Validate" && decision.forward === "request")
           const failed = (
             failure: Failed | Swr.LoadTimeout,
@@ -715,7 +736,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 const went = {
                   forward: why,
                   forwardStatus: value.answered,
-                  stored: value.stays,
+                  stored: isTaken(asked, value),
                   ...isMine ? {} : { collapsed: true }
                 }
                 if (isMine && answer.source === "lookup") {

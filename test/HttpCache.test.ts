@@ -81,12 +81,39 @@ describe("the client", () => {
           client.get(url, { headers: { "accept-language": language } }),
           ({ headers }) => headers["cache-status"]
         )
-      const stored = "http; fwd=uri-miss; fwd-status=200; stored"
       assert.deepStrictEqual([yield* say("en"), yield* say("fr"), yield* say("en")], [
-        stored,
-        stored,
+        "http; fwd=uri-miss; fwd-status=200; stored",
+        "http; fwd=vary-miss; fwd-status=200; stored",
         "http; hit; ttl=10"
       ])
+    }).pipe(within()))
+
+  it.effect("RFC 9211 2.2: a miss is told as one of the variant where another one of the URI is kept", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(numbered("max-age=10", { vary: "x-a" }).client)
+      const told = (headers: Headers = {}, to = url) =>
+        Effect.map(client.get(to, { headers }), (response) => response.headers["cache-status"])
+      assert.strictEqual(yield* told({ "x-a": "1" }), "http; fwd=uri-miss; fwd-status=200; stored")
+      assert.strictEqual(yield* told({ "x-a": "2" }), "http; fwd=vary-miss; fwd-status=200; stored")
+      assert.strictEqual(yield* told({ "x-a": "3", range: "bytes=0-0" }), "http; fwd=vary-miss; fwd-status=200")
+      assert.strictEqual(yield* told({ "x-a": "1" }, `${url}b`), "http; fwd=uri-miss; fwd-status=200; stored")
+    }).pipe(within()))
+
+  it.effect("RFC 9211 2.5: `stored` is told of nothing that memory did not take", () =>
+    Effect.gen(function*() {
+      const told = ({ client }: HttpCache.Cached, to = url) =>
+        Effect.map(client.get(to), (response) => response.headers["cache-status"])
+      const large = yield* HttpCache.make(numbered("max-age=10").client, { name: "large", maxBytes: 100 })
+      const taken = yield* HttpCache.make(origin((n) => page(`v${n}`, n === 1 ? "private" : "max-age=10")).client)
+      for (const cached of [large, taken]) {
+        yield* told(cached)
+        const status = yield* told(cached)
+        assert.include(status, "fwd=uri-miss; fwd-status=200")
+        assert.notInclude(status, "stored", "heavier than all that may be kept; or just after one that was private")
+      }
+      yield* TestClock.adjust("5 seconds")
+      assert.include(yield* told(taken), "stored")
+      assert.include(yield* told(taken), "hit")
     }).pipe(within()))
 
   it.effect("1.9: 50 concurrent misses are one request", () =>
