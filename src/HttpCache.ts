@@ -451,7 +451,8 @@ export interface Route {
   readonly staleIfError?: Duration.Input | undefined
   /**
    * The request's fields that the handler looks at; each value is kept apart. A handler whose responses are kept sees
-   * these, `Host` and the URL, and nothing else of the request.
+   * these, `Host` and the URL, and nothing else of the request. Not `cookie` and `authorization`: who sends them is
+   * answered past a shared cache.
    */
   readonly vary?: ReadonlyArray<string> | undefined
 }
@@ -597,6 +598,23 @@ export const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | u
 }
 
 /**
+ * Refuses what a route can't mean, before anybody asks for it. Throws `InvalidPolicy`.
+ *
+ * @internal
+ */
+export const checked = (route: Route, { shared }: HttpPolicy.Rules): Route => {
+  controlOf(route)
+  for (const name of visible(route)) {
+    // What varies by them is kept nowhere, and nobody would be told why.
+    const isPersonal = shared && HttpPolicy.personal.includes(name)
+    if (isPersonal || name === "*" || !HttpHeaders.isToken(name)) {
+      Policy.refuse("vary", name, "names of fields, and of those of a shared cache neither cookie nor authorization")
+    }
+  }
+  return route
+}
+
+/**
  * The request's fields that a route's handler is given.
  *
  * @internal
@@ -684,7 +702,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
     HttpCache,
     Effect.gen(function*() {
       const decoded = decode({ ...options, name: options.name ?? "responses" })
-      controlOf(options)
+      checked(options, decoded.rules)
       const { answer, ...table } = yield* HttpExchange.make(server, {
         ...decoded,
         // How long its own answers are fresh, a server says; nobody guesses.
@@ -693,8 +711,7 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
       })
 
       const cached = (route: Route = {}) => {
-        const own = { ...options, ...route }
-        controlOf(own)
+        const own = checked({ ...options, ...route }, decoded.rules)
         return <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
           Effect.contextWith((
             context: Context.Context<R | HttpServerRequest.HttpServerRequest | Scope.Scope>

@@ -162,7 +162,7 @@ const medium: HttpExchange.Medium<Reply> = {
 export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Route = {}): Responses => {
   const { context } = caches
   const decoded = HttpCache.decode({ ...options, name: options.name ?? "responses" })
-  HttpCache.controlOf(options)
+  HttpCache.checked(options, decoded.rules)
   const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, {
     ...decoded,
     // How long its own answers are fresh, a server says; nobody guesses.
@@ -173,8 +173,8 @@ export const make = (caches: SwrPromise.Caches, options: HttpCache.Options & Rou
   const runExit = Effect.runPromiseExitWith(context)
 
   const answering = (exchange: Exchange): Effect.Effect<Reply, unknown> => {
-    const own = { ...options, ...exchange.route }
-    HttpCache.controlOf(own)
+    const own: Route = { ...options, ...exchange.route }
+    HttpCache.checked(own, decoded.rules)
     const passing = promised(() => Promise.resolve(exchange.pass()).then((head) => new Passed(head)))
     if (own.enabled === false) return passing
     const { request } = exchange

@@ -208,8 +208,8 @@ export const refusal = (
 export const isEndless = (headers: Headers.Headers): boolean =>
   /^\s*text\/event-stream/i.test(Headers.text(headers, "content-type") ?? "")
 
-// Of whom they are is in no shared answer.
-const personal = ["cookie", "authorization"]
+/** Of whom they are is in no shared answer. */
+export const personal: ReadonlyArray<string> = ["cookie", "authorization"]
 
 /** The age from which a response is of no use without its validators. */
 const life = (freshness: Freshness, rules: Rules): number => {
