@@ -478,6 +478,27 @@ describe("invalidation", () => {
     ))))
 })
 
+describe("what is added to each answer by itself", () => {
+  const cors = HttpRouter.cors({ allowedOrigins: ["http://a.test", "http://b.test"] })
+  const route = HttpRouter.add("GET", "/a", HttpServerResponse.text("a"))
+  const apps = {
+    "around a cached route": Layer.merge(route.pipe(Layer.provide(HttpCache.route(swr).layer)), cors),
+    "before the cache around all routes": Layer.mergeAll(cors, HttpCache.layerGlobal(swr), route)
+  }
+  for (const [where, app] of Object.entries(apps)) {
+    it.effect(`CORS, ${where}: each origin is told of itself, by a hit too`, () =>
+      Effect.gen(function*() {
+        for (const [i, origin] of ["http://a.test", "http://b.test", "http://a.test"].entries()) {
+          const told = yield* fetched("/a", { origin })
+          assert.deepStrictEqual(
+            [told["x-cache"], told["access-control-allow-origin"], told["vary"]],
+            [i === 0 ? "MISS" : "HIT", origin, "Origin"]
+          )
+        }
+      }).pipe(Effect.provide(serve(app))))
+  }
+})
+
 describe("one cache around all routes", () => {
   const plain = numbered()
   const off = numbered()
