@@ -667,7 +667,11 @@ const finished = (
   response: HttpServerResponse.HttpServerResponse,
   route: Route
 ): HttpServerResponse.HttpServerResponse => {
-  const answer = HttpServerResponse.setHeaders(response, said(response, route))
+  // A form is given its type, with the border between its parts, where it becomes bytes: once.
+  const told = response.body._tag === "FormData"
+    ? HttpServerResponse.fromClientResponse(HttpServerResponse.toClientResponse(response))
+    : response
+  const answer = HttpServerResponse.setHeaders(told, said(told, route))
   if (route.enabled === false) off.add(answer)
   return answer
 }

@@ -368,6 +368,19 @@ describe("what is answered from the cache", () => {
       assert.containsSubset(yield* fetched("/a?2"), { "x-cache": "HIT", status: "204", text: "" })
     }).pipe(Effect.provide(cachedRoute(types.handler))))
 
+  it.effect("a form's type names the border between its parts", () =>
+    Effect.gen(function*() {
+      for (const found of ["MISS", "HIT"]) {
+        const { "content-type": type = "", text = "", "x-cache": cache } = yield* fetched("/a")
+        const [, border = "none"] = /^multipart\/form-data; boundary=(.+)$/.exec(type) ?? []
+        assert.deepStrictEqual([cache, text.startsWith(`--${border}\r\n`)], [found, true], type)
+      }
+    }).pipe(Effect.provide(cachedRoute(Effect.sync(() => {
+      const form = new FormData()
+      form.append("a", "b")
+      return HttpServerResponse.formData(form)
+    })))))
+
   let open = 0
   const chunk = new Uint8Array(1000).fill(65)
   const streamed = counter((n) =>
