@@ -469,9 +469,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       return value?._tag === "Kept" ? value : undefined
     }
 
-    /** Whether it was taken: not just after an answer that was one reader's, nor where it weighs too much. */
+    /**
+     * Whether it was taken: not just after an answer that was one reader's, nor where it weighs too much. Over a store
+     * that comes out after its reader was answered.
+     */
     const isTaken = (asked: Asked<L>, { began, stays, variant }: Kept): boolean =>
-      stays && (handle === undefined || inMemory(asked.bare(variant.map(([field]) => field)))?.began === began)
+      stays && (!isAlone || handle === undefined ||
+        inMemory(asked.bare(variant.map(([field]) => field)))?.began === began)
 
     /** What a miss is called (RFC 9211, 2.2): of the URI, or only of its variant. */
     const missOf = (uri: string): "uri-miss" | "vary-miss" =>

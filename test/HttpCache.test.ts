@@ -391,6 +391,19 @@ describe("1.6: an origin that fails", () => {
     }).pipe(within()))
 
   const hour = "max-age=10, stale-while-revalidate=3600, stale-if-error=3600"
+  it.effect("RF-06: a request may bring its own stale-if-error, which holds for it and for no other", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1 ? page("v1", "max-age=10", { etag: "\"a\"" }) : new Response("sick", { status: 503 })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("30 seconds")
+      const own = (seconds: number) => get({ "cache-control": `stale-if-error=${seconds}` })
+      assert.deepStrictEqual([yield* own(21), yield* get()], [["STALE", "v1"], ["MISS", "sick"]])
+      assert.deepStrictEqual([yield* own(20), yield* own(21)], [["MISS", "sick"], ["STALE", "v1"]])
+    }).pipe(within()))
+
   it.effect("RF-09: nothing is asked by itself: an old answer is refreshed when somebody asks for it, and once", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered(hour)
