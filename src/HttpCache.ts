@@ -467,7 +467,11 @@ const finished = (
   response: HttpServerResponse.HttpServerResponse,
   route: Route
 ): HttpServerResponse.HttpServerResponse => {
-  const answer = HttpServerResponse.setHeaders(response, HttpRoute.said(response, route))
+  // A form is given its type, with the border between its parts, where it becomes bytes: once.
+  const told = response.body._tag === "FormData"
+    ? HttpServerResponse.fromClientResponse(HttpServerResponse.toClientResponse(response))
+    : response
+  const answer = HttpServerResponse.setHeaders(told, HttpRoute.said(told, route))
   if (route.enabled === false) off.add(answer)
   return answer
 }
@@ -495,11 +499,11 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
   Layer.effect(
     HttpCache,
     Effect.gen(function*() {
-      const { answer, ...table } = yield* HttpExchange.make(server, HttpRoute.decodeOwn(options))
+      const decoded = HttpRoute.decodeOwn(options)
+      const { answer, ...table } = yield* HttpExchange.make(server, decoded)
 
       const cached = (route: Route = {}) => {
-        const own = { ...options, ...route }
-        HttpRoute.controlOf(own)
+        const own = HttpRoute.checked({ ...options, ...route }, decoded.rules)
         return <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
           Effect.contextWith((
             context: Context.Context<R | HttpServerRequest.HttpServerRequest | Scope.Scope>

@@ -161,13 +161,13 @@ const medium: HttpExchange.Medium<Reply> = {
  */
 export const make = (caches: SwrPromise.Caches, options: HttpRoute.Options & Route = {}): Responses => {
   const { context } = caches
-  const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, HttpRoute.decodeOwn(options)))
+  const decoded = HttpRoute.decodeOwn(options)
+  const { answer, ...table } = Effect.runSyncWith(context)(HttpExchange.make(medium, decoded))
   const run = Effect.runPromiseWith(context)
   const runExit = Effect.runPromiseExitWith(context)
 
   const answering = (exchange: Exchange): Effect.Effect<Reply, unknown> => {
-    const own = { ...options, ...exchange.route }
-    HttpRoute.controlOf(own)
+    const own = HttpRoute.checked({ ...options, ...exchange.route }, decoded.rules)
     const passing = promised(() => Promise.resolve(exchange.pass()).then((head) => new Passed(head)))
     if (own.enabled === false) return passing
     const { request } = exchange

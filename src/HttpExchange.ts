@@ -314,7 +314,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       key: (asked: Asked<L>) => asked.key,
       // What an earlier load of the same request gave is not kept: what was said is of the last one.
       keep: (value: Kept | Live<L>, { began, fate }) =>
-        value._tag === "Live" ? "pass" : value.began === began ? fate : "share",
+        value._tag === "Live"
+          // One stranger's bad request must not void a page for all others. Who waited for its answer asks again.
+          ? HttpPolicy.isReproach(value.status) ? "share" : "pass"
+          : value.began === began
+          ? fate
+          : "share",
       weight: {
         of: (value: Kept | Live<L>, { key }: Asked<L>) => value._tag === "Kept" ? HttpRecord.weightOf(value, key) : 1,
         max: options.maxBytes
@@ -327,6 +332,25 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     })
 
     const handle = Handle.of(cache)
+
+    const inMemory = (asked: Asked<never>): Kept | undefined => {
+      const { memory } = handle?.instance.namespace ?? {}
+      // It is this cache's.
+      const value = memory?.state(handle?.nameOf(asked) ?? "").entry?.value as Kept | Live<L> | undefined
+      return value?._tag === "Kept" ? value : undefined
+    }
+
+    /**
+     * Whether it was taken: not just after an answer that was one reader's, nor where it weighs too much. Over a store
+     * that comes out after its reader was answered.
+     */
+    const isTaken = (asked: Asked<L>) => ({ began, stays, variant }: Kept): boolean =>
+      stays && (!isAlone || handle === undefined ||
+        inMemory(asked.bare(variant.map(([field]) => field)))?.began === began)
+
+    /** What a miss is called (RFC 9211, 2.2): of the URI, or only of its variant. */
+    const missOf = (uri: string): "uri-miss" | "vary-miss" =>
+      pages.variantsOf(uri).some((known) => inMemory(known) !== undefined) ? "vary-miss" : "uri-miss"
 
     // ----- answers
 
@@ -373,7 +397,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
     const pass = <E>(
       request: HttpPolicy.Request,
       forward: Forward<L, E>,
-      handling: "bypass" | "method" | "request" | "uri-miss"
+      handling: "bypass" | "method" | "request" | "uri-miss" | "vary-miss"
     ): Effect.Effect<L, E> =>
       Effect.flatMap(forward(undefined), (response) => {
         const head = medium.head(response)
@@ -502,9 +526,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
                 : attempt(request, forward, place, { ...turn, unsure: past === undefined, left: left - 1 }))
           }
           if (decision._tag === "Validate" && known === undefined && !HttpPolicy.isShareable(request, rules)) {
-            return pass(request, forward, "uri-miss")
+            return pass(request, forward, missOf(place.uri))
           }
-          const why = decision._tag === "Validate" ? decision.forward : "stale"
+          const why = decision._tag !== "Validate"
+            ? "stale"
+            : decision.forward === "uri-miss"
+            ? missOf(place.uri)
+            : decision.forward
           const loads = force || why === "request"
           const window = () =>
             known === undefined ? 0 : Math.max(
@@ -516,7 +544,15 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             : decision._tag === "Validate"
             ? cache.read(asked, { staleIfError: window() })
             : cache.read(asked)
-          const reader = (): HttpVerdict.Reader => ({ request, rules, why, arrived, began: asked.began, isOwn })
+          const reader = (): HttpVerdict.Reader => ({
+            request,
+            rules,
+            why,
+            arrived,
+            began: asked.began,
+            isOwn,
+            isTaken: isTaken(asked)
+          })
           const carryOut = (verdict: HttpVerdict.Verdict<L>): Effect.Effect<L, E> =>
             verdict._tag === "Again"
               ? again(verdict.force)

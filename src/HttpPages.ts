@@ -92,6 +92,11 @@ export class Pages<A> {
     return (this.pages.size === 0 ? undefined : this.pages.get(uri)?.fields) ?? none
   }
 
+  /** The variants of a URI that are known. */
+  variantsOf(uri: string): ReadonlyArray<A> {
+    return Array.from(this.pages.get(uri)?.variants.values() ?? [])
+  }
+
   /** Notes a variant; what varies by nothing has none. Gives the oldest of too many, which is to be dropped. */
   note(uri: string, fields: ReadonlyArray<string>, name: string, variant: () => A): A | undefined {
     const known = this.pages.get(uri)

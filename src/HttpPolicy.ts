@@ -46,7 +46,7 @@ export interface Rules {
   readonly sMaxageAllowsStale: boolean
   /** How stale a response may be given when no origin can be reached (RFC 9111, 4.2.4). Default 0: never. */
   readonly staleOnDisconnect: number
-  /** Whether requests may say how fresh an answer has to be. A public proxy that obeys can be made to miss. */
+  /** Whether requests may say how fresh an answer has to be, or forbid to keep it. Who obeys can be made to miss. */
   readonly obeyRequests: boolean
   /** The longest freshness that is guessed from `Last-Modified`. Default a day. */
   readonly longestGuess: number
@@ -186,7 +186,8 @@ export const refusal = (
   if (rules.statuses !== undefined && !rules.statuses.includes(status)) return "status"
   if (said("must-understand") && !understood.includes(status)) return "status"
   if (said("no-store") && !said("must-understand")) return "no-store"
-  if (Headers.directives(request.headers).has("no-store")) return "no-store"
+  // One that is not obeyed must not void a page for all others either.
+  if (rules.obeyRequests && Headers.directives(request.headers).has("no-store")) return "no-store"
   if (rules.shared && said("private") && Headers.qualified(directives, "private") === undefined) return "private"
   const fields = vary(headers)
   if (fields === "*" || (rules.shared && fields.some((field) => personal.includes(field)))) return "vary"
@@ -210,8 +211,8 @@ export const refusal = (
 export const isEndless = (headers: Headers.Headers): boolean =>
   /^\s*text\/event-stream/i.test(Headers.text(headers, "content-type") ?? "")
 
-// Of whom they are is in no shared answer.
-const personal = ["cookie", "authorization"]
+/** Of whom they are is in no shared answer. */
+export const personal: ReadonlyArray<string> = ["cookie", "authorization"]
 
 /** The age from which a response is of no use without its validators. */
 const life = (freshness: Freshness, rules: Rules): number => {
@@ -369,6 +370,9 @@ const isContent = (said: Headers.Directives, staleness: number): boolean => {
   const most = said.get("max-stale") === true ? Infinity : Headers.millis(said, "max-stale")
   return most !== undefined && staleness <= most
 }
+
+/** The answers that are to who asked, and how, and not about what was asked for: they say nothing of what is kept. */
+export const isReproach = (status: number): boolean => [400, 406, 408, 413, 414, 417, 421, 429, 431].includes(status)
 
 /** The answers that are outages (RFC 5861, 4). */
 export const isOutage = (status: number): boolean => [500, 502, 503, 504].includes(status)

@@ -6,6 +6,7 @@
  */
 import type { Duration, Effect } from "effect"
 import type * as HttpExchange from "./HttpExchange.ts"
+import * as HttpHeaders from "./HttpHeaders.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as Policy from "./Policy.ts"
 import type * as Store from "./Store.ts"
@@ -33,7 +34,10 @@ export interface Options {
   readonly sMaxageAllowsStale?: boolean | undefined
   /** How stale a response may be given when the origin can't be reached, without stale-if-error. Default 0: never. */
   readonly staleOnDisconnect?: Duration.Input | undefined
-  /** Whether requests may ask for something fresher. Default true; a public proxy that obeys can be made to miss. */
+  /**
+   * Whether requests may ask for something fresher, or forbid to keep the answer. Default true; a public proxy that
+   * obeys can be made to miss.
+   */
   readonly obeyRequests?: boolean | undefined
   /** Targeted fields that stand in place of `Cache-Control`. Default `CDN-Cache-Control`, where shared. */
   readonly targets?: ReadonlyArray<string> | undefined
@@ -144,7 +148,8 @@ export interface Route {
   readonly staleIfError?: Duration.Input | undefined
   /**
    * The request's fields that the handler looks at; each value is kept apart. A handler whose responses are kept sees
-   * these, `Host` and the URL, and nothing else of the request.
+   * these, `Host` and the URL, and nothing else of the request. Not `cookie` and `authorization`: who sends them is
+   * answered past a shared cache.
    */
   readonly vary?: ReadonlyArray<string> | undefined
 }
@@ -156,7 +161,7 @@ export interface Route {
  */
 export const decodeOwn = (options: Options & Route): HttpExchange.Options => {
   const decoded = decode({ ...options, name: options.name ?? "responses" })
-  controlOf(options)
+  checked(options, decoded.rules)
   // How long its own answers are fresh, a server says; nobody guesses.
   return { ...decoded, rules: { ...decoded.rules, longestGuess: 0 }, makesTags: true }
 }
@@ -185,6 +190,23 @@ export const controlOf = ({ freshFor, maxAge, staleIfError }: Route): string | u
     ...stale > 0 ? [`stale-while-revalidate=${stale}`] : [],
     ...error > 0 ? [`stale-if-error=${error}`] : []
   ].join(", ")
+}
+
+/**
+ * Refuses what a route can't mean, before anybody asks for it. Throws `InvalidPolicy`.
+ *
+ * @internal
+ */
+export const checked = <R extends Route>(route: R, { shared }: HttpPolicy.Rules): R => {
+  controlOf(route)
+  for (const name of visible(route)) {
+    // What varies by them is kept nowhere, and nobody would be told why.
+    const isPersonal = shared && HttpPolicy.personal.includes(name)
+    if (isPersonal || name === "*" || !HttpHeaders.isToken(name)) {
+      Policy.refuse("vary", name, "names of fields, and of those of a shared cache neither cookie nor authorization")
+    }
+  }
+  return route
 }
 
 /**

@@ -42,7 +42,7 @@ export class Failed extends Data.TaggedError("Failed")<{
 }
 
 /** Why looking did not do. */
-export type Why = "uri-miss" | "stale" | "request"
+export type Why = "uri-miss" | "vary-miss" | "stale" | "request"
 
 /** A request that waited. Loads are numbered with arrivals: a later load answers it as its own would. */
 export interface Reader {
@@ -54,6 +54,8 @@ export interface Reader {
   readonly began: number
   /** Whether a failure concerns who asked alone. */
   readonly isOwn: (error: unknown) => boolean
+  /** Whether what came was kept. */
+  readonly isTaken: (kept: Kept) => boolean
 }
 
 /** What is done for a reader. */
@@ -116,9 +118,11 @@ export const ofAnswer = <L>(
   { age: aged, reason, source, status, value }: Answer.Snapshot<Kept | Live<L>>,
   failure: Failed | undefined
 ): Verdict<L> => {
-  const { arrived, began, request, rules, why } = reader
+  const { arrived, began, isTaken, request, rules, why } = reader
   if (value._tag === "Live") {
-    return { _tag: "Live", live: value, handling: { forward: why, forwardStatus: value.status } }
+    return value.began === began
+      ? { _tag: "Live", live: value, handling: { forward: why, forwardStatus: value.status } }
+      : { _tag: "Again", force: false }
   }
   const now = HttpPolicy.timeAt(value.freshness, Duration.toMillis(aged))
   const age = HttpPolicy.age(value.freshness, now)
@@ -131,7 +135,7 @@ export const ofAnswer = <L>(
     handling: {
       forward: why,
       forwardStatus: value.answered,
-      stored: value.stays,
+      stored: isTaken(value),
       ...isMine ? {} : { collapsed: true }
     },
     found: "MISS"

@@ -6,7 +6,7 @@ import * as Testing from "effect-swr/Testing"
 import * as Arbitrary from "effect/Arbitrary"
 import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { settle, within } from "./Origin.ts"
+import { join, settle, start, within } from "./Origin.ts"
 
 type Headers = Readonly<Record<string, string>>
 
@@ -81,12 +81,39 @@ describe("the client", () => {
           client.get(url, { headers: { "accept-language": language } }),
           ({ headers }) => headers["cache-status"]
         )
-      const stored = "http; fwd=uri-miss; fwd-status=200; stored"
       assert.deepStrictEqual([yield* say("en"), yield* say("fr"), yield* say("en")], [
-        stored,
-        stored,
+        "http; fwd=uri-miss; fwd-status=200; stored",
+        "http; fwd=vary-miss; fwd-status=200; stored",
         "http; hit; ttl=10"
       ])
+    }).pipe(within()))
+
+  it.effect("RFC 9211 2.2: a miss is told as one of the variant where another one of the URI is kept", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(numbered("max-age=10", { vary: "x-a" }).client)
+      const told = (headers: Headers = {}, to = url) =>
+        Effect.map(client.get(to, { headers }), (response) => response.headers["cache-status"])
+      assert.strictEqual(yield* told({ "x-a": "1" }), "http; fwd=uri-miss; fwd-status=200; stored")
+      assert.strictEqual(yield* told({ "x-a": "2" }), "http; fwd=vary-miss; fwd-status=200; stored")
+      assert.strictEqual(yield* told({ "x-a": "3", range: "bytes=0-0" }), "http; fwd=vary-miss; fwd-status=200")
+      assert.strictEqual(yield* told({ "x-a": "1" }, `${url}b`), "http; fwd=uri-miss; fwd-status=200; stored")
+    }).pipe(within()))
+
+  it.effect("RFC 9211 2.5: `stored` is told of nothing that memory did not take", () =>
+    Effect.gen(function*() {
+      const told = ({ client }: HttpCache.Cached, to = url) =>
+        Effect.map(client.get(to), (response) => response.headers["cache-status"])
+      const large = yield* HttpCache.make(numbered("max-age=10").client, { name: "large", maxBytes: 100 })
+      const taken = yield* HttpCache.make(origin((n) => page(`v${n}`, n === 1 ? "private" : "max-age=10")).client)
+      for (const cached of [large, taken]) {
+        yield* told(cached)
+        const status = yield* told(cached)
+        assert.include(status, "fwd=uri-miss; fwd-status=200")
+        assert.notInclude(status, "stored", "heavier than all that may be kept; or just after one that was private")
+      }
+      yield* TestClock.adjust("5 seconds")
+      assert.include(yield* told(taken), "stored")
+      assert.include(yield* told(taken), "hit")
     }).pipe(within()))
 
   it.effect("1.9: 50 concurrent misses are one request", () =>
@@ -364,6 +391,19 @@ describe("1.6: an origin that fails", () => {
     }).pipe(within()))
 
   const hour = "max-age=10, stale-while-revalidate=3600, stale-if-error=3600"
+  it.effect("RF-06: a request may bring its own stale-if-error, which holds for it and for no other", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1 ? page("v1", "max-age=10", { etag: "\"a\"" }) : new Response("sick", { status: 503 })
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("30 seconds")
+      const own = (seconds: number) => get({ "cache-control": `stale-if-error=${seconds}` })
+      assert.deepStrictEqual([yield* own(21), yield* get()], [["STALE", "v1"], ["MISS", "sick"]])
+      assert.deepStrictEqual([yield* own(20), yield* own(21)], [["MISS", "sick"], ["STALE", "v1"]])
+    }).pipe(within()))
+
   it.effect("RF-09: nothing is asked by itself: an old answer is refreshed when somebody asks for it, and once", () =>
     Effect.gen(function*() {
       const { asked, client } = numbered(hour)
@@ -718,6 +758,65 @@ describe("a store that processes share", () => {
 })
 
 describe("what must not slip in", () => {
+  for (const status of [400, 406, 408, 413, 414, 417, 421, 429, 431]) {
+    it.effect(`section 2: a ${status} that one request brings about voids nothing, and keeps nothing from being kept`, () =>
+      Effect.gen(function*() {
+        const { client } = origin((n, { headers }) =>
+          headers["x-large"] === undefined
+            ? page(`v${n}`, "max-age=10, stale-while-revalidate=60")
+            : n === 1
+            ? new Response("no", { status })
+            : page("no", "no-store", {}, status)
+        )
+        const get = reader(yield* HttpCache.make(client))
+        const attack = get({ "x-large": "x", "cache-control": "no-cache" })
+        assert.deepStrictEqual([yield* attack, yield* get(), yield* get()], [["MISS", "no"], ["MISS", "v2"], [
+          "HIT",
+          "v2"
+        ]])
+        assert.deepStrictEqual([yield* attack, yield* get()], [["MISS", "no"], ["HIT", "v2"]])
+        yield* TestClock.adjust("15 seconds")
+        assert.deepStrictEqual(yield* get({ "x-large": "x" }), ["STALE", "v2"])
+        yield* settle
+        assert.deepStrictEqual(yield* get(), ["STALE", "v2"], "what it refreshed in vain is still there")
+        yield* settle
+        assert.deepStrictEqual(yield* get(), ["HIT", "v5"])
+      }).pipe(within()))
+  }
+
+  it.effect("section 2: nor is it given to those who wait for the same page; they ask once, together", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { asked, client } = origin((n, { headers }) =>
+        Effect.as(
+          Deferred.await(gate),
+          headers["x-large"] === undefined ? page(`v${n}`, "max-age=10") : new Response("your fault", { status: 431 })
+        )
+      )
+      const get = reader(yield* HttpCache.make(client))
+      const attack = yield* start(get({ "x-large": "x" }))
+      const others = yield* Effect.forEach(Array.from({ length: 10 }), () => start(get()))
+      yield* settle
+      assert.strictEqual(asked.length, 1)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* join(attack), ["MISS", "your fault"])
+      for (const other of others) assert.deepStrictEqual(yield* join(other), ["MISS", "v2"])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+
+  it.effect("section 2: where requests are not obeyed, no-store keeps no page out of the cache", () =>
+    Effect.gen(function*() {
+      const { asked, client } = numbered("max-age=10, stale-while-revalidate=60")
+      const get = reader(yield* HttpCache.make(client, { obeyRequests: false }))
+      const attack = get({ "cache-control": "no-store" })
+      assert.deepStrictEqual([yield* attack, yield* get()], [["MISS", "v1"], ["HIT", "v1"]])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(yield* attack, ["STALE", "v1"])
+      yield* settle
+      assert.deepStrictEqual([yield* get(), yield* get()], [["HIT", "v2"], ["HIT", "v2"]])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(within()))
+
   it.effect("1.8: an answer that is found to vary while its URI is invalidated is not kept under its new key", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

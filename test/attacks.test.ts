@@ -69,7 +69,11 @@ const get = (path: string, ...fields: ReadonlyArray<string>) =>
       .join("\r\n")
   )
 
-const attack = (name: string, test: Effect.Effect<void, Error, HttpServer.HttpServer>, options?: HttpCache.Options) =>
+const attack = (
+  name: string,
+  test: Effect.Effect<void, Error, HttpServer.HttpServer | HttpCache.HttpCache>,
+  options?: HttpCache.Options
+) =>
   it.live(name, () =>
     Effect.suspend(() => {
       log.runs = 0
@@ -229,8 +233,11 @@ describe("I22, section 2", () => {
   attack(
     "a flood of variants, of queries or of no-cache stays within its bounds",
     Effect.gen(function*() {
+      const size = HttpCache.HttpCache.use(({ stats }) => Effect.map(stats, ({ size }) => size))
       for (let i = 0; i < 60; i++) yield* get("/a", `Accept-Encoding: x${i}`)
+      assert.strictEqual(yield* size, 8, "of one URL, no more than its variants")
       for (let i = 0; i < 60; i++) yield* get(`/a?${i}`)
+      assert.strictEqual(yield* size, 50, "of all, no more than there is room for")
       yield* get("/b")
       log.runs = 0
       log.gate = yield* Deferred.make<void>()

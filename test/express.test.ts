@@ -207,6 +207,23 @@ describe("Express: what handlers do", () => {
     for (const path of ["/a", "/b"]) assert.strictEqual((await see(path, { "x-user": "ada" }))[1], "ada")
   })
 
+  it("RFC 9110 12.5.5: what was said before the cache stays: CORS of each reader, and its Vary", async () => {
+    const { get } = await built((app, cache) => {
+      app.use(({ headers: { origin = "" } }, res, next) => {
+        res.vary("Origin")
+        res.set("access-control-allow-origin", origin)
+        next()
+      })
+      app.get("/a", cache.route({ ...swr, vary: ["accept-language"] }), (_, res) => void res.send("a"))
+    })
+    for (const [found, origin] of [["MISS", "http://a.test"], ["HIT", "http://b.test"]]) {
+      assert.containsSubset(await get("/a", { origin }), {
+        found,
+        headers: { "access-control-allow-origin": origin, vary: "Origin, accept-language" }
+      })
+    }
+  })
+
   it("events that a server sends come as they are sent", async () => {
     const { get } = await built((app, cache) => {
       app.get("/events", cache.route(swr), (_, res) => {

@@ -69,6 +69,28 @@ describe("Fastify: its own", () => {
     }
   })
 
+  it("RFC 9110 12.5.5: what was said before the cache stays: CORS of each reader, and its Vary", async () => {
+    const { get } = await visit(
+      (options) => {
+        const site = open(options)
+        site.app.addHook("onRequest", ({ headers: { origin } }, reply, done) => {
+          if (origin !== undefined) void reply.headers({ vary: "Origin", "access-control-allow-origin": origin })
+          done()
+        })
+        site.app.get("/a", { onRequest: site.route({ ...swr, vary: ["accept-language"] }) }, () => Promise.resolve("a"))
+        return site
+      },
+      {},
+      () => {}
+    )
+    for (const [found, origin] of [["MISS", "http://a.test"], ["HIT", "http://b.test"]]) {
+      assert.containsSubset(await get("/a", { origin }), {
+        found,
+        headers: { "access-control-allow-origin": origin, vary: "Origin, accept-language" }
+      })
+    }
+  })
+
   it("section 2: a URL that injecting would tidy up goes past the cache; the mark of a run is nobody's to set", async () => {
     const seen: Array<unknown> = []
     const { see, url } = await visit(

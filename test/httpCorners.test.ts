@@ -55,6 +55,14 @@ const processOf = Effect.fnUntraced(function*(
 })
 
 describe("over a store", () => {
+  it.effect("RFC 9211 2.5: who loads is told of `stored`", () =>
+    Effect.gen(function*() {
+      const store = yield* Testing.simulatedStore()
+      const { client: cached } = yield* processOf(store, "a", client(() => page("v1")))
+      const { headers } = yield* cached.get(url)
+      assert.strictEqual(headers["cache-status"], "http; fwd=uri-miss; fwd-status=200; stored")
+    }).pipe(Effect.scoped))
+
   for (const vary of [{}, { vary: "accept-language" }]) {
     it.effect(`R11: what was loaded before another process invalidated is not kept (${JSON.stringify(vary)})`, () =>
       Effect.gen(function*() {

@@ -1,8 +1,10 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Layer, Logger, Option, Stream } from "effect"
-import { Swr } from "effect-swr"
+import { Policy, Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
+import * as HttpCachePromise from "effect-swr/HttpCachePromise"
+import * as SwrPromise from "effect-swr/SwrPromise"
 import {
   HttpClient,
   HttpRouter,
@@ -13,7 +15,7 @@ import {
 } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
-import { settle } from "./Origin.ts"
+import { defect, settle } from "./Origin.ts"
 
 type Headers = Readonly<Record<string, string>>
 
@@ -189,6 +191,49 @@ const cachedRoute = <E, R>(
   options?: HttpCache.Options & HttpCache.Route
 ) => serve(HttpRouter.add("GET", "/a", handler).pipe(Layer.provide(HttpCache.route(route).layer)), options)
 
+describe("R2: what a route can't mean is refused, with what is allowed", () => {
+  const refused: ReadonlyArray<readonly [option: string, route: HttpCache.Route]> = [
+    ["freshFor", { freshFor: "400 millis" }],
+    ["freshFor", { freshFor: "2 minutes", maxAge: "1 minute" }],
+    ["freshFor", { freshFor: Number.NaN }],
+    ["maxAge", { freshFor: 0, maxAge: "1 millis" }],
+    ["staleIfError", { freshFor: 0, staleIfError: -1000 }],
+    ["vary", { vary: ["accept", "Cookie"] }],
+    ["vary", { vary: ["authorization"] }],
+    ["vary", { vary: ["*"] }],
+    ["vary", { vary: ["a, b"] }]
+  ]
+  for (const [option, route] of refused) {
+    it.effect(`${option} of ${JSON.stringify(route)}`, () =>
+      Effect.gen(function*() {
+        const died = [
+          yield* Effect.exit(Layer.build(HttpCache.layer(route))),
+          yield* Effect.exit(Effect.provide(
+            Effect.map(HttpCache.HttpCache, ({ cached }) => cached(route)),
+            HttpCache.layer()
+          ))
+        ].map(defect)
+        for (const refusal of died) {
+          assert.instanceOf(refusal, Policy.InvalidPolicy)
+          assert.strictEqual(refusal.option, option)
+        }
+        const caches = SwrPromise.make()
+        assert.throws(() => HttpCachePromise.make(caches, route), `${option}: got`)
+        const asked = HttpCachePromise.make(caches).answer({
+          request: { method: "GET", url: "http://h.test/", headers: {} },
+          route,
+          run: () => Promise.reject(new Error("it ran")),
+          pass: () => Promise.reject(new Error("it passed"))
+        })
+        const error = yield* Effect.promise(() => asked.catch((error: unknown) => error))
+        assert.instanceOf(error, Policy.InvalidPolicy)
+      }).pipe(Effect.scoped, Effect.provide(Swr.layer())))
+  }
+
+  it.effect("a cache of one user's may vary by who he is", () =>
+    Effect.scoped(Layer.build(HttpCache.layer({ shared: false, vary: ["cookie"] }))).pipe(Effect.provide(Swr.layer())))
+})
+
 describe("by headers", () => {
   const own = numbered({ "cache-control": "max-age=5" })
   it.effect("EX-05: the handler's own Cache-Control decides, and is told as it is", () =>
@@ -323,6 +368,19 @@ describe("what is answered from the cache", () => {
       assert.containsSubset(yield* fetched("/a?2"), { "x-cache": "HIT", status: "204", text: "" })
     }).pipe(Effect.provide(cachedRoute(types.handler))))
 
+  it.effect("a form's type names the border between its parts", () =>
+    Effect.gen(function*() {
+      for (const found of ["MISS", "HIT"]) {
+        const { "content-type": type = "", text = "", "x-cache": cache } = yield* fetched("/a")
+        const [, border = "none"] = /^multipart\/form-data; boundary=(.+)$/.exec(type) ?? []
+        assert.deepStrictEqual([cache, text.startsWith(`--${border}\r\n`)], [found, true], type)
+      }
+    }).pipe(Effect.provide(cachedRoute(Effect.sync(() => {
+      const form = new FormData()
+      form.append("a", "b")
+      return HttpServerResponse.formData(form)
+    })))))
+
   let open = 0
   const chunk = new Uint8Array(1000).fill(65)
   const streamed = counter((n) =>
@@ -431,6 +489,27 @@ describe("invalidation", () => {
         HttpRouter.add("OPTIONS", "/a", HttpServerResponse.empty())
       ).pipe(Layer.provide(HttpCache.route(swr).layer))
     ))))
+})
+
+describe("what is added to each answer by itself", () => {
+  const cors = HttpRouter.cors({ allowedOrigins: ["http://a.test", "http://b.test"] })
+  const route = HttpRouter.add("GET", "/a", HttpServerResponse.text("a"))
+  const apps = {
+    "around a cached route": Layer.merge(route.pipe(Layer.provide(HttpCache.route(swr).layer)), cors),
+    "before the cache around all routes": Layer.mergeAll(cors, HttpCache.layerGlobal(swr), route)
+  }
+  for (const [where, app] of Object.entries(apps)) {
+    it.effect(`CORS, ${where}: each origin is told of itself, by a hit too`, () =>
+      Effect.gen(function*() {
+        for (const [i, origin] of ["http://a.test", "http://b.test", "http://a.test"].entries()) {
+          const told = yield* fetched("/a", { origin })
+          assert.deepStrictEqual(
+            [told["x-cache"], told["access-control-allow-origin"], told["vary"]],
+            [i === 0 ? "MISS" : "HIT", origin, "Origin"]
+          )
+        }
+      }).pipe(Effect.provide(serve(app))))
+  }
 })
 
 describe("one cache around all routes", () => {

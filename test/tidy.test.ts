@@ -40,7 +40,7 @@ const house: Record<string, string> = {
   HttpVerdict: "HttpPolicy, type HttpAnswer, type HttpRecord, type Answer, type Swr",
   HttpExchange:
     "HttpVerdict, HttpPages, HttpBody, HttpAnswer, HttpRecord, HttpPolicy, HttpHeaders, Handle, Entry, Swr, type Store",
-  HttpRoute: "HttpPolicy, Policy, type HttpExchange, type Swr, type Store",
+  HttpRoute: "HttpHeaders, HttpPolicy, Policy, type HttpExchange, type Swr, type Store",
   HttpCache: "HttpRoute, HttpExchange, HttpPolicy, HttpHeaders, type Swr, type Store",
   SwrPromise: "Swr, Handle, type Answer, type Event, type Job, type Options, type Policy, type State",
   HttpCachePromise: "HttpRoute, HttpExchange, HttpHeaders, HttpPolicy, type Swr, type SwrPromise",

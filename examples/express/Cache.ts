@@ -283,8 +283,10 @@ const fieldsOf = (headers: OutgoingHttpHeaders): HttpCache.Response["headers"] =
 const send = async (res: Response, { body, headers, status }: HttpCachePromise.Reply): Promise<void> => {
   res.statusCode = status
   for (const [name, value] of Object.entries(headers)) {
+    // What was said before the cache varies for each reader, and still holds.
+    if (name === "vary" && value !== undefined) res.vary([value].flat().join(", "))
     // Lines of its own: `appendHeader` adds to them.
-    if (value !== undefined) res.setHeader(name, typeof value === "string" ? value : [...value])
+    else if (value !== undefined) res.setHeader(name, typeof value === "string" ? value : [...value])
   }
   if (body instanceof Uint8Array) {
     res.end(body)

@@ -125,7 +125,11 @@ const fieldsOf = (headers: OutgoingHttpHeaders): HttpCache.Response["headers"] =
 
 const send = (reply: FastifyReply, { body, headers, status }: HttpCachePromise.Reply): void => {
   reply.code(status)
+  // What was said before the cache varies for each reader, and still holds.
+  const names = [reply.getHeader("vary"), headers["vary"]].flat().flatMap((line) => `${line ?? ""}`.split(","))
+  const vary = new Set(names.map((name) => name.trim()).filter((name) => name !== ""))
   for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.header(name, value)
+  if (vary.size > 0) reply.header("vary", [...vary].join(", "))
   // Fastify takes bytes and Web streams, and lets go of a stream whose reader has left.
   void reply.send(body instanceof Uint8Array && body.length === 0 ? undefined : body)
 }

@@ -65,7 +65,10 @@ const flags = {
   storeSetCookie: yes("store-set-cookie", "Keep responses with Set-Cookie, as RFC 9111 allows: all get the same one"),
   staleOnDrop: time("stale-on-drop", "How stale a page may be when the origin can't be reached, unasked", 0),
   ignoreCookies: yes("ignore-cookies", "Answer requests with cookies from the cache as well: nothing is personal"),
-  ignoreReloads: yes("ignore-reloads", "Let no request ask for something fresher: for a public proxy"),
+  ignoreReloads: yes(
+    "ignore-reloads",
+    "Let no request ask for something fresher, or forbid to keep it: for a public proxy"
+  ),
   connectTimeout: time("connect-timeout", "For a connection to the origin", limits.connect),
   headTimeout: time("head-timeout", "For the origin's status and fields", limits.head),
   idleTimeout: time("idle-timeout", "Between two pieces of a body, either way", limits.idle)
