@@ -9,7 +9,7 @@ import * as HttpCache from "effect-swr/HttpCache"
 import { CliError } from "effect/cli"
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import * as Rules from "./Rules.ts"
 import * as Upstream from "./Upstream.ts"
 
@@ -85,15 +85,26 @@ const listening = (settings: Settings) =>
       })
   )
 
+/** Ends connections of which nothing is awaited: of those on which nothing was ever said, Node thinks otherwise. */
+const idle = (server: Server) => {
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  return Effect.sync(() => {
+    server.closeIdleConnections()
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  })
+}
+
 /** Takes no more requests; whoever is being answered has a while. */
-const ending = (server: Server) =>
+const ending = (server: Server, endIdle: Effect.Effect<void>) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
   }).pipe(
     // Who was answered would keep the connection for another request.
-    Effect.raceFirst(
-      Effect.forever(Effect.delay(Effect.sync(() => server.closeIdleConnections()), "50 millis"))
-    ),
+    Effect.raceFirst(Effect.forever(Effect.delay(endIdle, "50 millis"))),
     Effect.timeoutOrElse({ duration: "3 seconds", orElse: () => Effect.void })
   )
 
@@ -156,7 +167,8 @@ const serving = Effect.fnUntraced(function*(
   const start = Effect.runForkWith(context)
   // Closed in the reverse order: an end is waited for, and then whoever is still there is interrupted.
   const fibers = yield* Effect.flatMap(Effect.scope, (scope) => Scope.fork(scope))
-  yield* Effect.addFinalizer(() => ending(server))
+  const endIdle = idle(server)
+  yield* Effect.addFinalizer(() => ending(server, endIdle))
 
   const reply = (incoming: IncomingMessage): Effect.Effect<HttpCache.Message, Upstream.Unanswered> => {
     const { headers, httpVersion: version, method = "", socket, url: target = "" } = incoming
