@@ -363,6 +363,9 @@ describe("fields on the way", () => {
           "x-original-url": "/evil",
           "x-rewrite-url": "/evil",
           "x-http-method-override": "DELETE",
+          "x-method-override": "DELETE",
+          "x-host": "evil",
+          proxy: "http://evil.test",
           via: "1.1 outer"
         }
         const { headers } = yield* send("POST", page, "x", claims)
