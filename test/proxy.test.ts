@@ -803,6 +803,23 @@ describe("an origin that is", () => {
       assert.deepStrictEqual([headers["cache-control"], headers["cache-status"]], ["no-store", undefined])
     }))
 
+  live("asked for what has no body: its connection is given back", () =>
+    Effect.gen(function*() {
+      let connections = 0
+      const { server, url } = yield* origin((request, response) =>
+        void response.writeHead(request.url === "/" ? 200 : Number(request.url?.slice(1)), { etag: "\"a\"" }).end()
+      )
+      server.on("connection", () => connections++)
+      const page = yield* front(url)
+      for (let i = 0; i < 5; i++) {
+        yield* send("HEAD", `${page}/`)
+        yield* get(`${page}/204`)
+        yield* get(`${page}/304`, { "if-none-match": "\"a\"" })
+        yield* send("POST", `${page}/205`)
+      }
+      assert.isBelow(connections, 10, "of 20, some of which were asked before the last one was back")
+    }))
+
   live("closing kept connections: what may be asked twice is, once", () =>
     Effect.gen(function*() {
       let close = false
