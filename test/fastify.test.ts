@@ -69,6 +69,23 @@ describe("Fastify: its own", () => {
     }
   })
 
+  it("EX-11, EX-22: a handler of an unsafe method may answer at once", async () => {
+    const { see, url } = await visit(
+      (options) => {
+        const site = open(options)
+        site.app.addHook("onRequest", site.route(swr))
+        site.app.get("/a", (_, reply) => void reply.send("got"))
+        site.app.post("/a", (_, reply) => void reply.send("posted"))
+        return site
+      },
+      {},
+      () => {}
+    )
+    await see("/a")
+    assert.containsSubset(await ask(`${url}/a`, { method: "POST" }), { status: 200, text: "posted" })
+    assert.deepStrictEqual(await see("/a"), ["MISS", "got"])
+  })
+
   it("RFC 9110 12.5.5: what was said before the cache stays: CORS of each reader, and its Vary", async () => {
     const { get } = await visit(
       (options) => {

@@ -82,7 +82,8 @@ export const createCache = (
             if (req.method !== "GET" && req.method !== "HEAD") {
               beforeEnd(res, () => {
                 done()
-                return answered
+                // By then it is known what it was, also where the handler answers at once.
+                return Promise.resolve().then(() => answered)
               })
             }
             next()

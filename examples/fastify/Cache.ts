@@ -95,7 +95,8 @@ export const createCache = (
           if (request.method !== "GET" && request.method !== "HEAD") {
             beforeEnd(reply, () => {
               told()
-              return answered
+              // By then it is known what it was, also where the handler answers at once.
+              return Promise.resolve().then(() => answered)
             })
           }
           done()
