@@ -239,6 +239,28 @@ describe("Express: what handlers do", () => {
     assert.deepStrictEqual(await see("/b"), ["MISS", "got"])
   })
 
+  it("EX-14: behind a proxy that is trusted, scheme and host are those that the reader asked by", async () => {
+    const { see } = await built((app, cache) => {
+      app.set("trust proxy", true)
+      app.get(
+        "/a",
+        cache.route(swr),
+        ({ host, originalUrl, protocol }, res) => void res.send(`${protocol}://${host}${originalUrl}`)
+      )
+    })
+    for (
+      const [found, scheme, host] of [
+        ["MISS", "http", "a.test"],
+        ["MISS", "http", "b.test"],
+        ["MISS", "https", "a.test"],
+        ["HIT", "https", "a.test"]
+      ]
+    ) {
+      const headers = { "x-forwarded-for": "192.0.2.1", "x-forwarded-host": host, "x-forwarded-proto": scheme }
+      assert.deepStrictEqual(await see("/a", headers), [found, `${scheme}://${host}/a`])
+    }
+  })
+
   it("RFC 9110 12.5.5: what was said before the cache stays: CORS of each reader, and its Vary", async () => {
     const { get } = await built((app, cache) => {
       app.use(({ headers: { origin = "" } }, res, next) => {
