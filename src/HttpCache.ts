@@ -649,8 +649,9 @@ const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Requ
   if (host !== undefined && !HttpPolicy.isHost(host)) return { method, url: "", headers }
   // Behind a proxy that is trusted, scheme and host are those that it was asked by.
   const isMoved = host !== undefined && host !== hostSent(request)
+  if (!isMoved && protocol === undefined) return { method, url: originalUrl, headers }
   const [named = "", scheme = "http:", at = ""] = authority.exec(originalUrl) ?? []
-  if (!isMoved && (protocol === undefined || named === "")) return { method, url: originalUrl, headers }
+  if (!isMoved && named === "") return { method, url: originalUrl, headers }
   const to = `${protocol === undefined ? scheme : `${protocol}:`}${isMoved ? `//${host}` : at}`
   return { method, url: `${to}${originalUrl.slice(named.length)}`, headers }
 }
