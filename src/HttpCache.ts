@@ -155,7 +155,7 @@ export const make = (
         url.value.hash = ""
         return Effect.map(
           answer(
-            { method: request.method, url: url.value.href, headers: request.headers },
+            reaching({ method: request.method, url: url.value.href, headers: request.headers }),
             (wanted) => postprocess(Effect.succeed(wanted === undefined ? request : asked(request, wanted)))
           ),
           (response) => owned(request, response)
@@ -300,7 +300,19 @@ const message: HttpExchange.Medium<Message> = {
  * @category constructors
  */
 export const exchange = (options: Options = {}): Effect.Effect<Exchange, never, Swr.Cache> =>
-  HttpExchange.make(message, HttpRoute.decode(options))
+  Effect.map(HttpExchange.make(message, HttpRoute.decode(options)), ({ answer, ...table }) => ({
+    ...table,
+    answer: (request, forward) => answer(reaching(request), forward)
+  }))
+
+// What `Connection` takes from a request does not reach the origin. In the key it would name what nobody was asked for.
+const reaching = (request: Request): Request => {
+  const { connection, "transfer-encoding": coding } = request.headers
+  return connection === undefined || connection === "keep-alive" || connection === "close"
+    ? request
+    // That it brings a body is still to be seen.
+    : { ...request, headers: { ...HttpHeaders.endToEnd(request.headers), "transfer-encoding": coding } }
+}
 
 /**
  * The fields without those that are said to the next one and no further (RFC 9110, 7.6.1): `Connection`, what it names,
@@ -434,13 +446,27 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   isValue: true
 }
 
+// The `Host` that came over the wire; nothing where that can't be told from what middleware made of it.
+const hostSent = ({ headers, source }: HttpServerRequest.HttpServerRequest): unknown => {
+  if (!("headers" in source) || typeof source.headers !== "object" || source.headers === null) return headers["host"]
+  if (source.headers instanceof globalThis.Headers) return source.headers.get("host") ?? undefined
+  return "host" in source.headers ? source.headers.host : undefined
+}
+
+const authority = /^(https?:)(\/\/[^/?#]*)/i
+
 // What a request asks for. Where its URL is put together from `Host`, by whoever received it, that has to be a host.
 const askingOf = (request: HttpServerRequest.HttpServerRequest): HttpPolicy.Request => {
   const { headers, method, originalUrl, protocol } = request
-  const isHost = headers["host"] === undefined || HttpPolicy.isHost(headers["host"])
-  // Behind a proxy that is trusted, the scheme is the one that it was asked by.
-  const url = protocol === undefined ? originalUrl : originalUrl.replace(/^https?:/i, `${protocol}:`)
-  return { method, url: isHost ? url : "", headers }
+  const { host } = headers
+  if (host !== undefined && !HttpPolicy.isHost(host)) return { method, url: "", headers }
+  // Behind a proxy that is trusted, scheme and host are those that it was asked by.
+  const isMoved = host !== undefined && host !== hostSent(request)
+  if (!isMoved && protocol === undefined) return { method, url: originalUrl, headers }
+  const [named = "", scheme = "http:", at = ""] = authority.exec(originalUrl) ?? []
+  if (!isMoved && named === "") return { method, url: originalUrl, headers }
+  const to = `${protocol === undefined ? scheme : `${protocol}:`}${isMoved ? `//${host}` : at}`
+  return { method, url: `${to}${originalUrl.slice(named.length)}`, headers }
 }
 
 // What the key does not cover, the handler does not see. An absolute URL says the host, whatever `Host` says.
@@ -449,16 +475,18 @@ const narrowed = (
   route: Route
 ): HttpServerRequest.HttpServerRequest => {
   const fields = HttpRoute.visible(route)
-  const host = HttpPolicy.target(askingOf(request), "http")?.[1]
+  const { url } = askingOf(request)
+  const host = HttpPolicy.target({ method: "GET", url, headers: request.headers }, "http")?.[1]
   const headers = Headers.fromInput({
     ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
     host
   })
   const narrow = request.modify({ headers, remoteAddress: Option.none() })
-  if (request.method === "GET") return narrow
+  if (request.method === "GET" && url === request.originalUrl) return narrow
   // A HEAD is answered from the answer to a GET.
   return Object.create(narrow, {
     method: { value: "GET", enumerable: true },
+    originalUrl: { value: url, enumerable: true },
     headers: { value: headers, enumerable: true }
   }) as HttpServerRequest.HttpServerRequest
 }

@@ -624,6 +624,42 @@ describe("who is asked for what", () => {
     }).pipe(within()))
 })
 
+describe("what a client makes of URLs and bodies", () => {
+  it.effect("RFC 9110 7.1: a fragment is its reader's own", () =>
+    Effect.gen(function*() {
+      const { client } = yield* HttpCache.make(numbered("max-age=10").client)
+      const found = (fragment: string) => Effect.flatMap(client.get(`${url}${fragment}`), read)
+      assert.deepStrictEqual([yield* found("#one"), yield* found("#two"), yield* found("")], [
+        ["MISS", "v1"],
+        ["HIT", "v1"],
+        ["HIT", "v1"]
+      ])
+    }).pipe(within()))
+
+  it.effect("RFC 9110 7.8: an upgrade goes past the cache", () =>
+    Effect.gen(function*() {
+      const get = reader(yield* HttpCache.make(numbered("max-age=10").client))
+      yield* get()
+      assert.deepStrictEqual(yield* get({ connection: "upgrade", upgrade: "websocket" }), [undefined, "v2"])
+      assert.deepStrictEqual(yield* get(), ["HIT", "v1"])
+    }).pipe(within()))
+
+  it.effect("RFC 9110 8.4: what the wrapped client has decoded is told of as it is, and kept", () =>
+    Effect.gen(function*() {
+      const encoded = { "content-encoding": "gzip", "content-length": "7" }
+      const { client } = yield* HttpCache.make(origin(() => page("decoded, and longer", "max-age=10", encoded)).client)
+      for (const found of ["MISS", "HIT"]) {
+        const { headers, text } = yield* client.get(url)
+        assert.deepStrictEqual([headers["x-cache"], headers["content-encoding"], headers["content-length"]], [
+          found,
+          undefined,
+          "19"
+        ])
+        assert.strictEqual(yield* text, "decoded, and longer")
+      }
+    }).pipe(within()))
+})
+
 describe("bodies", () => {
   const large = (chunks: number) =>
     Stream.toReadableStream(Stream.fromIterable(Array.from({ length: chunks }, () => new Uint8Array(1000).fill(65))))
@@ -843,6 +879,25 @@ describe("what must not slip in", () => {
       assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
       yield* settle
       assert.deepStrictEqual(yield* get(), ["STALE", "v1"])
+    }).pipe(within()))
+
+  it.effect("I22: nor is one that comes instead of an answer that is kept", () =>
+    Effect.gen(function*() {
+      const { client } = origin((n) =>
+        n === 1
+          ? page("v1", "max-age=10", { etag: "\"a\"" })
+          : Effect.delay(Effect.sync(() => page(`sick ${n}`, "private", {}, 503)), "1 second")
+      )
+      const get = reader(yield* HttpCache.make(client))
+      yield* get()
+      yield* TestClock.adjust("30 seconds")
+      const readers = yield* Effect.forEach(Array.from({ length: 5 }), () => start(get()))
+      for (let i = 0; i < 5; i++) {
+        yield* TestClock.adjust("1 second")
+        yield* settle
+      }
+      const given = yield* Effect.forEach(readers, join)
+      assert.strictEqual(new Set(given.map(([, text]) => text)).size, 5)
     }).pipe(within()))
 
   it.effect("I22: a failure that is private is not shared", () =>

@@ -203,7 +203,8 @@ describe("1.1.6 RFC 9213: targeted fields", () => {
       "max-age=60, no-store=1",
       "max-age=60, no-store=(a)",
       "max-age=60;",
-      "max-age=1234567890123456"
+      "max-age=1234567890123456",
+      `max-age=60, a="${"a".repeat(8192)}"`
     ]
     for (const field of wrong) assert.strictEqual(targeted(field), 5, field)
   })
@@ -348,6 +349,8 @@ describe("1.2 RFC 9111 3: what may be stored", () => {
       date: at(-3)
     })
     assert.strictEqual(keep({ status: 200, headers: {}, length: 0 }).headers["date"], at(0), "RFC 9110 6.6.1")
+    const strange = keep(cached("max-age=60", JSON.parse(`{ "__proto__": ["x-evil"] }`)))
+    assert.strictEqual(Object.getPrototypeOf(strange.headers), Object.prototype)
   })
 })
 
@@ -629,7 +632,10 @@ describe("1.5 RFC 9110 14: ranges of a whole body", () => {
     const wrong = ["", "bytes", "bytes=", "bytes=a-", "bytes=3-2", "bytes=1", "bytes=1-2,", "lines=0-1", "bytes=0-1;x"]
     for (const range of wrong) assert.strictEqual(parts(range), "Whole", range)
     assert.strictEqual(parts("bytes=0-6,0-6"), "Whole")
-    assert.strictEqual(parts(`bytes=${Array.from({ length: 17 }, () => "0-0").join()}`), "Whole")
+    const long = keep({ ...body, length: 1000 })
+    const many = (count: number) => parts(`bytes=${Array.from({ length: count }, () => "0-0").join()}`, {}, long)
+    assert.strictEqual(many(17), "Whole")
+    assert.notStrictEqual(many(16), "Whole")
     assert.strictEqual(parts("bytes=0-1", {}, keep({ ...body, status: 203 })), "Whole")
     assert.strictEqual(Answer.ranges({ ...get({ range: "bytes=0-1" }), method: "HEAD" }, body)._tag, "Whole")
     assert.strictEqual(Answer.ranges(get({ range: ["bytes=0-1", "bytes=2-3"] }), body)._tag, "Whole")

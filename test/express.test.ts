@@ -207,6 +207,60 @@ describe("Express: what handlers do", () => {
     for (const path of ["/a", "/b"]) assert.strictEqual((await see(path, { "x-user": "ada" }))[1], "ada")
   })
 
+  it("EX-11, EX-22: a handler of an unsafe method may answer at once", async () => {
+    const { see, url } = await built((app, cache) => {
+      app.use(cache.route(swr))
+      app.get("/a", (_, res) => void res.send("got"))
+      app.post("/a", (_, res) => void res.send("posted"))
+    })
+    await see("/a")
+    assert.containsSubset(await ask(`${url}/a`, { method: "POST" }), { status: 200, text: "posted" })
+    assert.deepStrictEqual(await see("/a"), ["MISS", "got"])
+  })
+
+  it("EX-30: a cache around all routes of an app that is mounted runs from the root; others' handlers are passed over", async () => {
+    const { see, url } = await built((app, cache) => {
+      const inner = express()
+      inner.use(cache.route(swr))
+      inner.get("/a", ({ originalUrl }, res) => void res.send(originalUrl))
+      app.use("/sub", inner)
+      app.route("/b")
+        .all(cache.route(swr))
+        .post((_, res) => void res.send("posted"))
+        .get((_, __, next) => next())
+        .get((_: unknown, __: Request, res: Response, ___: NextFunction) => void res.send("an error"))
+        .get((_, res) => void res.send("got"))
+    })
+    for (const found of ["MISS", "HIT"]) {
+      assert.deepStrictEqual(await see("/sub/a?b=1"), [found, "/sub/a?b=1"])
+      assert.deepStrictEqual(await see("/b"), [found, "got"])
+    }
+    assert.strictEqual((await ask(`${url}/b`, { method: "POST" })).text, "posted")
+    assert.deepStrictEqual(await see("/b"), ["MISS", "got"])
+  })
+
+  it("EX-14: behind a proxy that is trusted, scheme and host are those that the reader asked by", async () => {
+    const { see } = await built((app, cache) => {
+      app.set("trust proxy", true)
+      app.get(
+        "/a",
+        cache.route(swr),
+        ({ host, originalUrl, protocol }, res) => void res.send(`${protocol}://${host}${originalUrl}`)
+      )
+    })
+    for (
+      const [found, scheme, host] of [
+        ["MISS", "http", "a.test"],
+        ["MISS", "http", "b.test"],
+        ["MISS", "https", "a.test"],
+        ["HIT", "https", "a.test"]
+      ]
+    ) {
+      const headers = { "x-forwarded-for": "192.0.2.1", "x-forwarded-host": host, "x-forwarded-proto": scheme }
+      assert.deepStrictEqual(await see("/a", headers), [found, `${scheme}://${host}/a`])
+    }
+  })
+
   it("RFC 9110 12.5.5: what was said before the cache stays: CORS of each reader, and its Vary", async () => {
     const { get } = await built((app, cache) => {
       app.use(({ headers: { origin = "" } }, res, next) => {

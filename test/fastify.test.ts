@@ -12,8 +12,11 @@ const answering =
     return reply.code(status).send(body)
   }
 
-const open = (options: Options): Site & { readonly app: FastifyInstance } & ReturnType<typeof createCache> => {
-  const app = fastify({ forceCloseConnections: true })
+const open = (
+  options: Options,
+  settings: { readonly trustProxy?: boolean } = {}
+): Site & { readonly app: FastifyInstance } & ReturnType<typeof createCache> => {
+  const app = fastify({ forceCloseConnections: true, ...settings })
   const { caches, ...rest } = options
   const cache = createCache({ ...rest, ...caches !== undefined && { caches } })
   return {
@@ -35,7 +38,7 @@ const open = (options: Options): Site & { readonly app: FastifyInstance } & Retu
   }
 }
 
-behaves("Fastify", open)
+behaves("Fastify", (options) => open(options))
 
 describe("Fastify: its own", () => {
   it("W-EX-1: values, errors, encapsulated plugins, a parameter", async () => {
@@ -66,6 +69,50 @@ describe("Fastify: its own", () => {
       })
       assert.containsSubset(await get("/in/ada"), { found, text: "hello ada" })
       assert.containsSubset(await get("/broken"), { found: "MISS", status: 500 })
+    }
+  })
+
+  it("EX-11, EX-22: a handler of an unsafe method may answer at once", async () => {
+    const { see, url } = await visit(
+      (options) => {
+        const site = open(options)
+        site.app.addHook("onRequest", site.route(swr))
+        site.app.get("/a", (_, reply) => void reply.send("got"))
+        site.app.post("/a", (_, reply) => void reply.send("posted"))
+        return site
+      },
+      {},
+      () => {}
+    )
+    await see("/a")
+    assert.containsSubset(await ask(`${url}/a`, { method: "POST" }), { status: 200, text: "posted" })
+    assert.deepStrictEqual(await see("/a"), ["MISS", "got"])
+  })
+
+  it("EX-14: behind a proxy that is trusted, scheme and host are those that the reader asked by", async () => {
+    const { see } = await visit(
+      (options) => {
+        const site = open(options, { trustProxy: true })
+        site.app.get(
+          "/a",
+          { onRequest: site.route(swr) },
+          ({ host, originalUrl, protocol }) => Promise.resolve(`${protocol}://${host}${originalUrl}`)
+        )
+        return site
+      },
+      {},
+      () => {}
+    )
+    for (
+      const [found, scheme, host] of [
+        ["MISS", "http", "a.test"],
+        ["MISS", "http", "b.test"],
+        ["MISS", "https", "a.test"],
+        ["HIT", "https", "a.test"]
+      ]
+    ) {
+      const headers = { "x-forwarded-for": "192.0.2.1", "x-forwarded-host": host, "x-forwarded-proto": scheme }
+      assert.deepStrictEqual(await see("/a", headers), [found, `${scheme}://${host}/a`])
     }
   })
 

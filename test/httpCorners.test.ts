@@ -276,6 +276,31 @@ describe("a body that never ends", () => {
 })
 
 describe("what is kept, and under which name", () => {
+  it.effect("RFC 9110 7.6.1: what Connection takes from the origin is not in the key either", () =>
+    Effect.gen(function*() {
+      const { answer } = yield* HttpCache.exchange()
+      const ask = (headers: HttpCache.Request["headers"]) =>
+        answer({ method: "GET", url, headers }, (wanted) =>
+          Effect.succeed({
+            status: 200,
+            headers: { "cache-control": "max-age=60", vary: "accept-language" },
+            body: new TextEncoder().encode(String(wanted?.headers["accept-language"]))
+          })).pipe(Effect.map(({ body }) => body instanceof Uint8Array ? new TextDecoder().decode(body) : ""))
+      yield* ask({ "accept-language": "fr", connection: "close, Accept-Language" })
+      assert.strictEqual(yield* ask({ "accept-language": "fr", connection: "keep-alive" }), "fr")
+      assert.strictEqual(yield* ask({}), "undefined")
+      const fat = { connection: "x, transfer-encoding", "transfer-encoding": "chunked" }
+      const { headers } = yield* answer(
+        { method: "GET", url, headers: fat },
+        () => Effect.succeed({ status: 200, headers: {}, body: new Uint8Array() })
+      )
+      assert.strictEqual(
+        headers["cache-status"],
+        "http; fwd=bypass; fwd-status=200",
+        "a body goes past it all the same"
+      )
+    }).pipe(within()))
+
   const bytes = (text: string) => new TextEncoder().encode(text)
   /** How many of them are still held by something. */
   const living = (all: ReadonlyArray<WeakRef<object>>) =>

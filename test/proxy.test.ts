@@ -8,6 +8,7 @@ import { Swr } from "effect-swr"
 import * as Http from "node:http"
 import { connect } from "node:net"
 import * as Proxy from "../examples/proxy/Proxy.ts"
+import * as Rules from "../examples/proxy/Rules.ts"
 import * as Upstream from "../examples/proxy/Upstream.ts"
 import { get, type Got, type Handler, many, origin, rawOrigin, say, send, statuses, until } from "./Web.ts"
 
@@ -379,6 +380,9 @@ describe("fields on the way", () => {
           "x-original-url": "/evil",
           "x-rewrite-url": "/evil",
           "x-http-method-override": "DELETE",
+          "x-method-override": "DELETE",
+          "x-host": "evil",
+          proxy: "http://evil.test",
           via: "1.1 outer"
         }
         const { headers } = yield* send("POST", page, "x", claims)
@@ -402,6 +406,16 @@ describe("fields on the way", () => {
         assert.strictEqual((yield* get(page, { via: `1.0 ${name}` })).status, 508)
       })
   )
+
+  it("RFC 7239 6: an address with colons is in brackets, and in quotes", () => {
+    const rules: Rules.Rules = { name: "p", hosts: new Set(["h.test"]), origin: "http://o.test", keepsHost: false }
+    const ruling = Rules.rule(
+      { method: "POST", target: "/a", version: "1.1", headers: { host: "h.test" }, address: "::1" },
+      rules
+    )
+    if (ruling._tag === "Refused") return assert.fail(ruling.refusal.reason)
+    assert.strictEqual(Rules.told(ruling.request, true, rules)["forwarded"], "for=\"[::1]\";host=\"h.test\";proto=http")
+  })
 
   live("RFC 9110 5.1: no name of a field is special, in either direction", () =>
     Effect.gen(function*() {
@@ -429,10 +443,11 @@ describe("fields on the way", () => {
     Effect.gen(function*() {
       const { url } = yield* origin((request, response) => {
         const location = request.url === "/a" ? `http://${request.headers.host}/b` : "http://elsewhere.test/"
-        response.writeHead(302, { location }).end()
+        response.writeHead(302, { location, "content-location": location }).end()
       })
       const page = yield* front(url)
-      assert.strictEqual((yield* get(`${page}/a`)).headers.location, `${page}/b`)
+      const { headers } = yield* get(`${page}/a`)
+      assert.deepStrictEqual([headers.location, headers["content-location"]], [`${page}/b`, `${page}/b`])
       assert.strictEqual((yield* get(`${page}/c`)).headers.location, "http://elsewhere.test/")
     }))
 
@@ -779,10 +794,16 @@ describe("an origin that is", () => {
 
   live("slow, within what its head may take: answered, however short bodies may stop", () =>
     Effect.gen(function*() {
-      const { url } = yield* origin(kept("no-store", {}, 500))
-      const page = yield* front(url, { limits: { connect: 100, head: 2000, idle: 200 } })
+      const slow = kept("no-store", {}, 500)
+      const { url } = yield* origin((request, response, n) => {
+        if (request.url === "/stops") response.writeHead(200, { "content-length": 9 }).write("abc")
+        else slow(request, response, n)
+      })
+      const page = yield* front(url, { limits: { connect: 100, head: 5000, idle: 200 } })
       const all = yield* Effect.all([get(page), send("POST", page, "x")], { concurrency: 2 })
       assert.deepStrictEqual(all.map(({ status }) => status), [200, 200])
+      const cut = yield* Effect.flip(Effect.timeout(get(`${page}/stops`), 3000))
+      assert.include(cut.message, "aborted", "a body is not given the time of a head")
     }))
 
   live("dead: 502 and why; what is fresh is still answered", () =>
@@ -796,6 +817,23 @@ describe("an origin that is", () => {
       const { headers, status, text } = yield* get(`${page}/b`)
       assert.deepStrictEqual([status, text], [502, "no answer of the origin: ECONNREFUSED\n"])
       assert.deepStrictEqual([headers["cache-control"], headers["cache-status"]], ["no-store", undefined])
+    }))
+
+  live("asked for what has no body: its connection is given back", () =>
+    Effect.gen(function*() {
+      let connections = 0
+      const { server, url } = yield* origin((request, response) =>
+        void response.writeHead(request.url === "/" ? 200 : Number(request.url?.slice(1)), { etag: "\"a\"" }).end()
+      )
+      server.on("connection", () => connections++)
+      const page = yield* front(url)
+      for (let i = 0; i < 5; i++) {
+        yield* send("HEAD", `${page}/`)
+        yield* get(`${page}/204`)
+        yield* get(`${page}/304`, { "if-none-match": "\"a\"" })
+        yield* send("POST", `${page}/205`)
+      }
+      assert.isBelow(connections, 10, "of 20, some of which were asked before the last one was back")
     }))
 
   live("closing kept connections: what may be asked twice is, once", () =>
@@ -812,9 +850,13 @@ describe("an origin that is", () => {
       yield* get(page)
       close = true
       assert.strictEqual((yield* get(page)).status, 200)
-      close = true
-      assert.strictEqual((yield* send("POST", page, "x")).status, 502)
-      assert.strictEqual(log.asked, 4)
+      // Who knows what it has done already.
+      for (const body of ["x", ""]) {
+        close = true
+        assert.strictEqual((yield* send("POST", page, body)).status, 502)
+        yield* get(page)
+      }
+      assert.strictEqual(log.asked, 3 + 2 * 2)
     }))
 
   live(

@@ -7,6 +7,7 @@ import * as HttpCachePromise from "effect-swr/HttpCachePromise"
 import * as SwrPromise from "effect-swr/SwrPromise"
 import {
   HttpClient,
+  HttpMiddleware,
   HttpRouter,
   HttpServer,
   HttpServerRequest,
@@ -489,6 +490,26 @@ describe("invalidation", () => {
         HttpRouter.add("OPTIONS", "/a", HttpServerResponse.empty())
       ).pipe(Layer.provide(HttpCache.route(swr).layer))
     ))))
+})
+
+describe("behind a proxy that is trusted", () => {
+  const seen = Effect.map(
+    HttpServerRequest.HttpServerRequest,
+    ({ headers, originalUrl }) => HttpServerResponse.text(`${headers["host"]} ${originalUrl}`)
+  )
+  const App = serve(Layer.merge(
+    HttpRouter.middleware(HttpMiddleware.xForwardedHeaders({ trustedProxies: () => true }), { global: true }),
+    HttpRouter.add("GET", "/a", seen).pipe(Layer.provide(HttpCache.route(swr).layer))
+  ))
+  it.effect("section 2: scheme and host are those that the reader asked by, in the key and to the handler", () =>
+    Effect.gen(function*() {
+      const ask = (host: string, scheme: string) =>
+        get("/a", { "x-forwarded-for": "192.0.2.1", "x-forwarded-host": host, "x-forwarded-proto": scheme })
+      assert.deepStrictEqual(yield* ask("a.test", "http"), ["MISS", "a.test http://a.test/a"])
+      assert.deepStrictEqual(yield* ask("b.test", "http"), ["MISS", "b.test http://b.test/a"])
+      assert.deepStrictEqual(yield* ask("a.test", "https"), ["MISS", "a.test https://a.test/a"])
+      assert.deepStrictEqual(yield* ask("a.test", "http"), ["HIT", "a.test http://a.test/a"])
+    }).pipe(Effect.provide(App)))
 })
 
 describe("what is added to each answer by itself", () => {

@@ -82,7 +82,8 @@ export const createCache = (
             if (req.method !== "GET" && req.method !== "HEAD") {
               beforeEnd(res, () => {
                 done()
-                return answered
+                // By then it is known what it was, also where the handler answers at once.
+                return Promise.resolve().then(() => answered)
               })
             }
             next()
@@ -165,8 +166,9 @@ const proceed = (
 const rootOf = (app: Application & { readonly parent?: Application }): Application =>
   app.parent === undefined ? app : rootOf(app.parent)
 
-const urlOf = ({ headers, originalUrl, protocol }: Request): string =>
-  originalUrl.startsWith("/") ? `${protocol}://${headers.host ?? ""}${originalUrl}` : originalUrl
+// Where `trust proxy` is set, scheme and host are those that the proxy was asked by.
+const urlOf = ({ host = "", originalUrl, protocol }: Request): string =>
+  originalUrl.startsWith("/") ? `${protocol}://${host}${originalUrl}` : originalUrl
 
 // ----- requests and responses of nobody
 

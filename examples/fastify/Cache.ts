@@ -49,6 +49,7 @@ export const createCache = (
       // What is said further in holds.
       const given = own.enabled === false ? Object.keys(box.original.headers) : own.vary ?? []
       for (const name of given) request.raw.headers[name.toLowerCase()] ??= box.original.headers[name.toLowerCase()]
+      if (box.original.protocol === "https") Object.assign(request.raw.socket, { encrypted: true })
       box.route = { ...box.route, ...own }
       box.pattern = pattern
       done()
@@ -81,7 +82,8 @@ export const createCache = (
     const answered: Promise<void> = responses.answer({
       request: {
         method: request.method,
-        url: `${request.protocol}://${request.headers.host ?? ""}${request.originalUrl}`,
+        // With `trustProxy`, scheme and host are those that the proxy was asked by.
+        url: `${request.protocol}://${request.host}${request.originalUrl}`,
         headers: request.headers
       },
       route: own,
@@ -95,7 +97,8 @@ export const createCache = (
           if (request.method !== "GET" && request.method !== "HEAD") {
             beforeEnd(reply, () => {
               told()
-              return answered
+              // By then it is known what it was, also where the handler answers at once.
+              return Promise.resolve().then(() => answered)
             })
           }
           done()

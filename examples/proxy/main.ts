@@ -54,6 +54,7 @@ const flags = {
     Flag.withDefault(Proxy.defaults.host)
   ),
   host: Flag.String("host").pipe(
+    Flag.filter((host) => /^[^\s/?#@,]+$/.test(host), () => "Expected a host, with its port where that is not 80"),
     Flag.atLeast(0),
     Flag.withDescription("A Host that is served, as browsers send it; may be repeated. Loopback ones always are")
   ),
