@@ -166,9 +166,10 @@ const proceed = (
 const rootOf = (app: Application & { readonly parent?: Application }): Application =>
   app.parent === undefined ? app : rootOf(app.parent)
 
-// Where `trust proxy` is set, scheme and host are those that the proxy was asked by.
-const urlOf = ({ host = "", originalUrl, protocol }: Request): string =>
-  originalUrl.startsWith("/") ? `${protocol}://${host}${originalUrl}` : originalUrl
+// Where `trust proxy` is set, scheme and host are those that the proxy was asked by. HTTP/1.0 may name no host.
+const urlOf = (
+  { host, originalUrl, protocol }: Omit<Request, "host"> & { readonly host: string | undefined }
+): string => originalUrl.startsWith("/") ? `${protocol}://${host ?? ""}${originalUrl}` : originalUrl
 
 // ----- requests and responses of nobody
 
