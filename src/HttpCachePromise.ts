@@ -88,6 +88,8 @@ export interface Exchange {
 export interface Responses {
   /** What to send; `undefined`: `pass` has answered. */
   readonly answer: (exchange: Exchange) => Promise<Reply | undefined>
+  /** Refuses what a route can't mean, where it is written and not at its first request. Throws `InvalidPolicy`. */
+  readonly check: (route: Route) => void
   /** By the pattern of a route, or a path: what is below it goes too, what is above it stays. */
   readonly invalidateRoute: (...patterns: ReadonlyArray<string>) => Promise<void>
   /** All variants of a URL are gone; a handler that runs is not kept. */
@@ -166,8 +168,17 @@ export const make = (caches: SwrPromise.Caches, options: HttpRoute.Options & Rou
   const run = Effect.runPromiseWith(context)
   const runExit = Effect.runPromiseExitWith(context)
 
+  const decided = new WeakMap<Route, Route>()
+  const ownOf = (route: Route): Route => {
+    const known = decided.get(route)
+    if (known !== undefined) return known
+    const own = HttpRoute.checked({ ...options, ...route }, decoded.rules)
+    decided.set(route, own)
+    return own
+  }
+
   const answering = (exchange: Exchange): Effect.Effect<Reply, unknown> => {
-    const own = HttpRoute.checked({ ...options, ...exchange.route }, decoded.rules)
+    const own = ownOf(exchange.route ?? none)
     const passing = promised(() => Promise.resolve(exchange.pass()).then((head) => new Passed(head)))
     if (own.enabled === false) return passing
     const { request } = exchange
@@ -197,6 +208,7 @@ export const make = (caches: SwrPromise.Caches, options: HttpRoute.Options & Rou
         // Its caches are closed. A server without a cache is a server still.
         return exchange.pass().then(() => undefined)
       }),
+    check: (route) => void ownOf(route),
     invalidateRoute: (...patterns) =>
       run(HttpExchange.each(patterns.map((pattern) => HttpRoute.invalidateRoute(table, pattern)))),
     invalidate: (url) => run(table.invalidate(url)),
@@ -205,6 +217,8 @@ export const make = (caches: SwrPromise.Caches, options: HttpRoute.Options & Rou
     stats: () => Effect.runSyncWith(context)(table.stats)
   }
 }
+
+const none: Route = {}
 
 // What was thrown or rejected is the error, as it is.
 const promised = <A>(run: () => PromiseLike<A>): Effect.Effect<A, unknown> =>

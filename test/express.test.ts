@@ -332,3 +332,7 @@ describe("Express: cache.fetch", () => {
     await caches.close()
   })
 })
+
+it("R2: Express: a route that can't be meant is refused where it is written", () => {
+  assert.throws(() => createCache().route({ freshFor: "1 millis" }), "freshFor: got")
+})

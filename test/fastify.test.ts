@@ -158,3 +158,7 @@ describe("Fastify: its own", () => {
     await until(() => seen.length === 3)
   })
 })
+
+it("R2: Fastify: a route that can't be meant is refused where it is written", () => {
+  assert.throws(() => createCache().route({ freshFor: "1 millis" }), "freshFor: got")
+})

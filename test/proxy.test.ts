@@ -542,8 +542,12 @@ describe("attacks", () => {
         assert.strictEqual(yield* ask("/", good), 200)
       }
       assert.strictEqual(log.asked, 3, "the first two are one")
-      assert.strictEqual(yield* ask("http://shop.test/", "Host: evil.test"), 200)
+      for (const named of ["http://shop.test/", "http://shop.test"]) {
+        assert.strictEqual(yield* ask(named, "Host: evil.test"), 200)
+      }
       assert.strictEqual(log.asked, 3, "and that is the same again")
+      assert.strictEqual(yield* ask("http://shop.test?x", host(page)), 200)
+      assert.strictEqual(log.requests.at(-1)?.line, "GET /?x")
     }))
 
   live(

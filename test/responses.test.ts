@@ -220,7 +220,9 @@ describe("R2: what a route can't mean is refused, with what is allowed", () => {
         }
         const caches = SwrPromise.make()
         assert.throws(() => HttpCachePromise.make(caches, route), `${option}: got`)
-        const asked = HttpCachePromise.make(caches).answer({
+        const responses = HttpCachePromise.make(caches)
+        assert.throws(() => responses.check(route), `${option}: got`)
+        const asked = responses.answer({
           request: { method: "GET", url: "http://h.test/", headers: {} },
           route,
           run: () => Promise.reject(new Error("it ran")),

@@ -44,6 +44,7 @@ export const createCache = (
   const inside = new WeakMap<IncomingMessage, Inside>()
 
   const route = (own: Route = {}): RequestHandler => {
+    responses.check(own)
     const middleware: RequestHandler = (req, res, next) => {
       const box = inside.get(req)
       const here = placeOf(req, middleware)

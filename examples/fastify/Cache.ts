@@ -42,69 +42,78 @@ export const createCache = (
     return box
   }
 
-  const route = (own: Route = {}): Hook => (request, reply, done) => {
-    const box = insideOf(request)
-    const pattern = request.routeOptions.url
-    if (box !== undefined) {
-      // What is said further in holds.
-      const given = own.enabled === false ? Object.keys(box.original.headers) : own.vary ?? []
-      for (const name of given) request.raw.headers[name.toLowerCase()] ??= box.original.headers[name.toLowerCase()]
-      if (box.original.protocol === "https") Object.assign(request.raw.socket, { encrypted: true })
-      box.route = { ...box.route, ...own }
-      box.pattern = pattern
-      done()
-      return
-    }
-    // Injecting would tidy up such a URL, and run another handler.
-    const { pathname, search } = new URL(request.originalUrl, "http://localhost")
-    if (`${pathname}${search}` !== request.originalUrl) {
-      done()
-      return
-    }
-    const run = async ({ headers, path }: HttpCachePromise.Narrowed): Promise<HttpCachePromise.Ran> => {
-      const id = randomUUID()
-      const box: Inside = { original: request, route: {}, pattern }
-      runs.set(id, box)
-      try {
-        const ran = await request.server.inject({
-          method: "GET",
-          url: path,
-          headers: { ...headers, [MARK]: id },
-          payloadAsStream: true
-        })
-        // Node's type of a Web stream is not the DOM's.
-        const body = Readable.toWeb(ran.stream()) as ReadableStream<Uint8Array>
-        return { status: ran.statusCode, headers: fieldsOf(ran.headers), body, route: box.route, pattern: box.pattern }
-      } finally {
-        runs.delete(id)
+  const route = (own: Route = {}): Hook => {
+    responses.check(own)
+    return (request, reply, done) => {
+      const box = insideOf(request)
+      const pattern = request.routeOptions.url
+      if (box !== undefined) {
+        // What is said further in holds.
+        const given = own.enabled === false ? Object.keys(box.original.headers) : own.vary ?? []
+        for (const name of given) request.raw.headers[name.toLowerCase()] ??= box.original.headers[name.toLowerCase()]
+        if (box.original.protocol === "https") Object.assign(request.raw.socket, { encrypted: true })
+        box.route = { ...box.route, ...own }
+        box.pattern = pattern
+        done()
+        return
       }
-    }
-    const answered: Promise<void> = responses.answer({
-      request: {
-        method: request.method,
-        // With `trustProxy`, scheme and host are those that the proxy was asked by.
-        url: `${request.protocol}://${request.host}${request.originalUrl}`,
-        headers: request.headers
-      },
-      route: own,
-      pattern,
-      run,
-      pass: () =>
-        new Promise((resolve) => {
-          const told = () => resolve({ status: reply.statusCode, headers: fieldsOf(reply.raw.getHeaders()) })
-          reply.header("x-cache", "MISS")
-          reply.raw.once("close", told)
-          if (request.method !== "GET" && request.method !== "HEAD") {
-            beforeEnd(reply, () => {
-              told()
-              // By then it is known what it was, also where the handler answers at once.
-              return Promise.resolve().then(() => answered)
-            })
+      // Injecting would tidy up such a URL, and run another handler.
+      const { pathname, search } = new URL(request.originalUrl, "http://localhost")
+      if (`${pathname}${search}` !== request.originalUrl) {
+        done()
+        return
+      }
+      const run = async ({ headers, path }: HttpCachePromise.Narrowed): Promise<HttpCachePromise.Ran> => {
+        const id = randomUUID()
+        const box: Inside = { original: request, route: {}, pattern }
+        runs.set(id, box)
+        try {
+          const ran = await request.server.inject({
+            method: "GET",
+            url: path,
+            headers: { ...headers, [MARK]: id },
+            payloadAsStream: true
+          })
+          // Node's type of a Web stream is not the DOM's.
+          const body = Readable.toWeb(ran.stream()) as ReadableStream<Uint8Array>
+          return {
+            status: ran.statusCode,
+            headers: fieldsOf(ran.headers),
+            body,
+            route: box.route,
+            pattern: box.pattern
           }
-          done()
-        })
-    }).then((found) => found && send(reply, found))
-    answered.catch(done)
+        } finally {
+          runs.delete(id)
+        }
+      }
+      const answered: Promise<void> = responses.answer({
+        request: {
+          method: request.method,
+          // With `trustProxy`, scheme and host are those that the proxy was asked by.
+          url: `${request.protocol}://${request.host}${request.originalUrl}`,
+          headers: request.headers
+        },
+        route: own,
+        pattern,
+        run,
+        pass: () =>
+          new Promise((resolve) => {
+            const told = () => resolve({ status: reply.statusCode, headers: fieldsOf(reply.raw.getHeaders()) })
+            reply.header("x-cache", "MISS")
+            reply.raw.once("close", told)
+            if (request.method !== "GET" && request.method !== "HEAD") {
+              beforeEnd(reply, () => {
+                told()
+                // By then it is known what it was, also where the handler answers at once.
+                return Promise.resolve().then(() => answered)
+              })
+            }
+            done()
+          })
+      }).then((found) => found && send(reply, found))
+      answered.catch(done)
+    }
   }
 
   return {

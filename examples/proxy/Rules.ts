@@ -93,10 +93,11 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
   if (scheme !== undefined && scheme.toLowerCase() !== "http") return refused(421, `no ${scheme} is served here`)
   // What a request names outright counts, and `Host` beside it does not (RFC 9112, 3.2.2).
   const host = authority(named ?? said("host") ?? "")
-  const path = rest ?? target
+  // An empty path is the root (RFC 9112, 3.2.1).
+  const path = rest === undefined ? target : rest.replace(/^(?!\/)/, "/")
   if (said("host") === undefined || host.includes(",")) return refused(400, "exactly one Host is needed")
   if (!rules.hosts.has(host)) return refused(421, "this host is not served here")
-  if (!path.startsWith("/") && !(path === "" && rest !== undefined)) return refused(400, "no such form of a target")
+  if (!path.startsWith("/")) return refused(400, "no such form of a target")
   const problem = pathProblem(path)
   if (problem !== undefined) return refused(400, problem)
   const coding = said("transfer-encoding")
@@ -116,7 +117,7 @@ export const rule = ({ address, headers, method, target, version }: Incoming, ru
     _tag: "Forwarded",
     request: {
       method,
-      url: `http://${host}${path === "" ? "/" : path}`,
+      url: `http://${host}${path}`,
       hasBody: coding !== undefined || (length !== undefined && length !== "0"),
       host,
       address,
