@@ -100,19 +100,18 @@ export class Pages<A> {
   /** Notes a variant; what varies by nothing has none. Gives the oldest of too many, which is to be dropped. */
   note(uri: string, fields: ReadonlyArray<string>, name: string, variant: () => A): A | undefined {
     const known = this.pages.get(uri)
+    this.forget(uri)
+    if (fields.length === 0) return undefined
     const page: Page<A> = known !== undefined && known.fields.join() === fields.join()
       ? known
       : { fields, variants: new Map() }
-    this.forget(uri)
     page.variants.delete(name)
-    if (fields.length > 0) page.variants.set(name, variant())
+    page.variants.set(name, variant())
     const [oldest] = page.variants
     const isOver = oldest !== undefined && page.variants.size > this.limits.variants
     if (isOver) page.variants.delete(oldest[0])
-    if (fields.length > 0 || known !== undefined) {
-      this.pages.set(uri, page)
-      this.letters += lengthOf(uri, page)
-    }
+    this.pages.set(uri, page)
+    this.letters += lengthOf(uri, page)
     for (const uri of this.pages.keys()) {
       if (this.pages.size <= this.limits.pages && this.letters <= this.limits.letters) break
       this.forget(uri)
