@@ -551,6 +551,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
             arrived,
             began: asked.began,
             isOwn,
+            lingers: !isAlone,
             isTaken: isTaken(asked)
           })
           const carryOut = (verdict: HttpVerdict.Verdict<L>): Effect.Effect<L, E> =>

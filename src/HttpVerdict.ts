@@ -54,6 +54,8 @@ export interface Reader {
   readonly began: number
   /** Whether a failure concerns who asked alone. */
   readonly isOwn: (error: unknown) => boolean
+  /** Whether a load that has answered may be joined still: over a store it is under way until that has been told. */
+  readonly lingers: boolean
   /** Whether what came was kept. */
   readonly isTaken: (kept: Kept) => boolean
 }
@@ -118,11 +120,11 @@ export const ofAnswer = <L>(
   { age: aged, reason, source, status, value }: Answer.Snapshot<Kept | Live<L>>,
   failure: Failed | undefined
 ): Verdict<L> => {
-  const { arrived, began, isTaken, request, rules, why } = reader
+  const { arrived, began, isTaken, lingers, request, rules, why } = reader
   if (value._tag === "Live") {
     return value.began === began
       ? { _tag: "Live", live: value, handling: { forward: why, forwardStatus: value.status } }
-      : { _tag: "Again", force: false }
+      : { _tag: "Again", force: lingers }
   }
   const now = HttpPolicy.timeAt(value.freshness, Duration.toMillis(aged))
   const age = HttpPolicy.age(value.freshness, now)

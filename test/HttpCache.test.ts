@@ -820,25 +820,31 @@ describe("what must not slip in", () => {
       }).pipe(within()))
   }
 
-  it.effect("section 2: nor is it given to those who wait for the same page; they ask once, together", () =>
-    Effect.gen(function*() {
-      const gate = yield* Deferred.make<void>()
-      const { asked, client } = origin((n, { headers }) =>
-        Effect.as(
-          Deferred.await(gate),
-          headers["x-large"] === undefined ? page(`v${n}`, "max-age=10") : new Response("your fault", { status: 431 })
+  for (const place of ["in memory", "over a store"]) {
+    it.effect(`section 2: nor is it given to those who wait for the same page; they ask once, together, ${place}`, () =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const { asked, client } = origin((n, { headers }) =>
+          Effect.as(
+            Deferred.await(gate),
+            headers["x-large"] === undefined ? page(`v${n}`, "max-age=10") : new Response("your fault", { status: 431 })
+          )
         )
-      )
-      const get = reader(yield* HttpCache.make(client))
-      const attack = yield* start(get({ "x-large": "x" }))
-      const others = yield* Effect.forEach(Array.from({ length: 10 }), () => start(get()))
-      yield* settle
-      assert.strictEqual(asked.length, 1)
-      yield* Deferred.succeed(gate, undefined)
-      assert.deepStrictEqual(yield* join(attack), ["MISS", "your fault"])
-      for (const other of others) assert.deepStrictEqual(yield* join(other), ["MISS", "v2"])
-      assert.strictEqual(asked.length, 2)
-    }).pipe(within()))
+        const store = yield* Testing.simulatedStore()
+        const caches = place === "in memory"
+          ? Swr.layer()
+          : Swr.layerStore().pipe(Layer.provide(store.connect("one")))
+        const get = reader(yield* Effect.provideContext(HttpCache.make(client), yield* Layer.build(caches)))
+        const attack = yield* start(get({ "x-large": "x" }))
+        const others = yield* Effect.forEach(Array.from({ length: 10 }), () => start(get()))
+        yield* settle
+        assert.strictEqual(asked.length, 1)
+        yield* Deferred.succeed(gate, undefined)
+        assert.deepStrictEqual(yield* join(attack), ["MISS", "your fault"])
+        for (const other of others) assert.deepStrictEqual(yield* join(other), ["MISS", "v2"])
+        assert.strictEqual(asked.length, 2)
+      }).pipe(Effect.scoped))
+  }
 
   it.effect("section 2: where requests are not obeyed, no-store keeps no page out of the cache", () =>
     Effect.gen(function*() {

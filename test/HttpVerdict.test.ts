@@ -36,6 +36,7 @@ const reader = (more: Partial<HttpVerdict.Reader> = {}): HttpVerdict.Reader => (
   arrived: 5,
   began: 0,
   isOwn: (error) => error === "own",
+  lingers: false,
   isTaken: ({ stays }) => stays,
   ...more
 })
@@ -139,6 +140,11 @@ describe("of an answer", () => {
       "Live {\"forward\":\"uri-miss\",\"forwardStatus\":404}"
     ],
     "what is not kept goes to nobody else": [reader(), answer(new Live("response", 400, 4), 0, lookup), "Again"],
+    "what is not kept goes to nobody else, over a store where its load is not over either": [
+      reader({ lingers: true }),
+      answer(new Live("response", 400, 4), 0, lookup),
+      "Again and ask"
+    ],
     "RFC 5861 4: fallen back on while the origin is out: the old one, of who asked told as asked in vain": [
       reader({ began: 6, why: "stale" }),
       answer(kept("max-age=1, stale-if-error=9"), 2, { status: "expired", reason: Option.some("error") }),
