@@ -662,6 +662,65 @@ describe("an address", () => {
     }))
 })
 
+describe("a reader that is", { concurrent: true }, () => {
+  const limits = { connect: 1000, head: 600, idle: 200 }
+
+  live("slow to say its fields: the connection is closed, however steadily they come", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60"))
+      const page = yield* front(url, { limits })
+      yield* Effect.callback<void>((resume) => {
+        const socket = connect(Number(new URL(page).port), "127.0.0.1").resume()
+        socket.write(`GET / HTTP/1.1\r\n${host(page)}\r\nX-Slow: `)
+        const more = setInterval(() => socket.write("x"), 100)
+        socket.on("error", () => {}).on("close", () => {
+          clearInterval(more)
+          resume(Effect.void)
+        })
+      }).pipe(Effect.timeout("15 seconds"))
+      assert.strictEqual(log.asked, 0)
+    }))
+
+  live("slow to send its body: 504, and the request to the origin ends", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin(kept("max-age=60"))
+      const page = yield* front(url, { limits })
+      const text = yield* say(page, `POST / HTTP/1.1\r\n${host(page)}\r\nContent-Length: 9\r\n\r\nabc`)
+      assert.deepStrictEqual(statuses(text), [504])
+      yield* until(() => log.left === 1)
+    }))
+
+  live("slow to read what is kept: the connection is closed", () =>
+    Effect.gen(function*() {
+      const size = 2 ** 21
+      const { url } = yield* origin((_, response) => {
+        response.writeHead(200, { "cache-control": "max-age=60" }).end(Buffer.alloc(size, "x"))
+      })
+      const page = yield* front(url, { limits })
+      yield* get(page)
+      const socket = connect(Number(new URL(page).port), "127.0.0.1").on("error", () => {}).pause()
+      socket.write(`GET / HTTP/1.1\r\n${host(page)}\r\n\r\n`.repeat(20))
+      yield* Effect.sleep(3000)
+      let read = 0
+      socket.on("data", (chunk) => read += chunk.length).resume()
+      yield* until(() => socket.closed).pipe(Effect.timeout("10 seconds"))
+      assert.isBelow(read, 20 * size, "it was not all there")
+    }))
+
+  live("slow to read: what it was to be given is let go", () =>
+    Effect.gen(function*() {
+      const { log, url } = yield* origin((_, response) => {
+        response.writeHead(200, { "content-length": 2 ** 26 }).write(Buffer.alloc(2 ** 25, "x"))
+        response.end(Buffer.alloc(2 ** 25, "x"))
+      })
+      const page = yield* front(url, { limits })
+      const socket = connect(Number(new URL(page).port), "127.0.0.1").on("error", () => {}).pause()
+      socket.write(`GET / HTTP/1.1\r\n${host(page)}\r\n\r\n`)
+      yield* until(() => log.left === 1).pipe(Effect.timeout("15 seconds"))
+      socket.destroy()
+    }))
+})
+
 describe("an origin that is", () => {
   live("generous: what is too long to keep streams, and no faster than its reader reads", () =>
     Effect.gen(function*() {
