@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Data, Effect, Result, Schema, SchemaParser } from "effect"
+import { Data, Effect, Exit, Result, Schema, SchemaParser } from "effect"
 
 /**
  * The value of a load does not encode: it is answered as it is and not kept. `cause` is the schema's issue or error; of
@@ -37,7 +37,7 @@ const reasonOf = (cause: unknown, otherwise: string): string =>
   cause instanceof Error || typeof cause === "string" ? String(cause) : otherwise
 
 /**
- * What a schema does for a cache. Where the schema is synchronous, so are these effects.
+ * What a schema does for a cache. Where the schema is synchronous, what is answered is done already: an `Exit`.
  *
  * @since 0.1.0
  * @category models
@@ -74,8 +74,11 @@ export const trip = <A, R>(
   value: A
 ): Effect.Effect<{ readonly value: A; readonly text: string | undefined }, EncodeError | DecodeError, R> =>
   isText(codec)
-    ? Effect.flatMap(codec.encode(value), (text) => Effect.map(codec.decode(text), (value) => ({ value, text })))
-    : Effect.map(codec.roundTrip(value), (value) => ({ value, text: undefined }))
+    ? Effect.flatMapEager(
+      codec.encode(value),
+      (text) => Effect.mapEager(codec.decode(text), (value) => ({ value, text }))
+    )
+    : Effect.mapEager(codec.roundTrip(value), (value) => ({ value, text: undefined }))
 
 type ServicesOf<S extends Schema.Constraint> = S["DecodingServices"] | S["EncodingServices"]
 
@@ -113,18 +116,20 @@ const of = <S extends Schema.Constraint, I>(
     encode,
     decode,
     is: (value: unknown): value is S["Type"] => Result.getOrElse(Result.try(() => fits(value)), () => false),
-    roundTrip: (value: S["Type"]) => Effect.flatMap(encode(value), decode)
+    roundTrip: (value: S["Type"]) => Effect.flatMapEager(encode(value), decode)
   }
 }
 
-/** Nothing runs before the effect does, and a throw (a transformation's, a stack that is too deep) is a refusal. */
-const guarded = <A, E, R>(run: () => Effect.Effect<A, unknown, R>, refuse: (cause: unknown) => E) =>
-  Effect.suspend(run).pipe(
-    Effect.catchDefect((defect) =>
-      Effect.fail(`The schema threw: ${defect instanceof Error ? defect.name : typeof defect}`)
-    ),
-    Effect.mapError(refuse)
-  )
+/** A throw (a transformation's, a stack that is too deep) is a refusal. */
+const guarded = <A, E, R>(run: () => Effect.Effect<A, unknown, R>, refuse: (cause: unknown) => E) => {
+  const threw = (defect: unknown) =>
+    Effect.fail(`The schema threw: ${defect instanceof Error ? defect.name : typeof defect}`)
+  const ran: Effect.Effect<A, unknown, R> = Result.getOrElse(Result.try(run), threw)
+  return isDone(ran) ? ran : Effect.mapError(Effect.catchDefect(ran, threw), refuse)
+}
+
+const isDone = <A, R>(ran: Effect.Effect<A, unknown, R>): ran is Exit.Success<A> =>
+  Exit.isExit(ran) && Exit.isSuccess(ran)
 
 /**
  * The envelope of a value in a store. All times are whole milliseconds, none is negative.

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Data, Duration, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Context, Data, Effect, Exit, Fiber, Option, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 
 /**
@@ -276,6 +276,7 @@ export const guard = (
     /** In milliseconds. */
     readonly deadline: number
     readonly now: () => number
+    readonly sleep: (millis: number) => Effect.Effect<void>
     /** Told of each call that the store has answered, or failed to; its reading of the time is in milliseconds. */
     readonly called: (space: string, operation: Operation, isAnswered: boolean, since: number) => void
     readonly time: () => number
@@ -288,6 +289,7 @@ export const guard = (
   let rests = 0
   let leftUntil = -1
   let isProbed = false
+  const deadline = new Deadline(options)
   const guarded = <Args extends ReadonlyArray<unknown>, A>(
     operation: Operation,
     call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>
@@ -309,10 +311,7 @@ export const guard = (
         Effect.flatMap((reply) => isReply(reply, store.powers) ? Effect.succeed(reply) : Effect.fail(away("no reply")))
       )
       return Effect.onExit(
-        Effect.timeoutOrElse(called, {
-          duration: Duration.millis(options.deadline),
-          orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
-        }),
+        deadline.within(called, () => away(`no answer within ${options.deadline} ms`)),
         (exit) =>
           Effect.sync(() => {
             if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) {
@@ -358,6 +357,72 @@ export const guard = (
     change: guarded("change", store.change),
     lease: guarded("lease", store.lease),
     ask: guarded("ask", store.ask)
+  }
+}
+
+/** The longest that a timer is left to run for nobody, in milliseconds: it would hold up the end of a program. */
+const TICK = 100
+
+/** A call, and what its deadline does. Of one that has ended nothing else is kept. */
+interface Call {
+  readonly until: number
+  end: (() => void) | undefined
+}
+
+/**
+ * One timer for all calls, as a timer for each would cost as much as the rest of a call: the deadline is the same for
+ * all, so that who began first is over first.
+ */
+class Deadline {
+  private calls: Array<Call> = []
+  private readonly options: {
+    readonly deadline: number
+    readonly time: () => number
+    readonly sleep: (millis: number) => Effect.Effect<void>
+  }
+
+  constructor(options: Deadline["options"]) {
+    this.options = options
+  }
+
+  /** Whoever waits goes on at the deadline, also where the call hears no interruption. */
+  within<A, E>(call: Effect.Effect<A, E>, late: () => E): Effect.Effect<A, E> {
+    return Effect.withFiber((caller) => {
+      const { deadline, time } = this.options
+      const until = time() + deadline
+      const fiber = Effect.runForkWith(caller.context)(call)
+      return fiber.pollUnsafe() ?? Effect.callback<A, E>((resume) => {
+        const one: Call = {
+          until,
+          end: () => {
+            one.end = undefined
+            fiber.interruptUnsafe()
+            resume(Effect.fail(late()))
+          }
+        }
+        fiber.addObserver((exit) => {
+          if (one.end === undefined) return
+          one.end = undefined
+          resume(exit)
+        })
+        this.calls.push(one)
+        if (this.calls.length === 1) this.wait(caller.context, until)
+        return Effect.suspend(() => Fiber.interrupt(fiber))
+      })
+    })
+  }
+
+  private wait(context: Context.Context<never>, until: number): void {
+    const { sleep, time } = this.options
+    const left = Math.max(1, Math.ceil(until - time()))
+    Effect.runForkWith(context)(sleep(Math.min(left, TICK))).addObserver(() => {
+      const now = time()
+      const calls = this.calls.filter(({ end }) => end !== undefined)
+      this.calls = calls.filter(({ until }) => until > now)
+      const [next] = this.calls
+      if (next !== undefined) this.wait(context, next.until)
+      for (const { end, until } of calls) if (until <= now) end?.()
+    })
   }
 }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Option, Result, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { Context, Duration, Effect, Exit, Option, Result, Schema, SchemaGetter, SchemaIssue } from "effect"
 import { readFileSync } from "node:fs"
 import * as Codec from "../src/Codec.ts"
 
@@ -66,15 +66,13 @@ describe("R13: codecs", () => {
     assert.deepStrictEqual(back, user)
   })
 
-  it("do nothing before their effects are run", () => {
+  it("are done when they are asked, where the schema takes no time: a batch needs no fiber per key", () => {
     let runs = 0
     const codec = Codec.text(Schema.String.pipe(Schema.decodeTo(Schema.String, {
       decode: SchemaGetter.transform((text: string) => (runs++, text)),
       encode: SchemaGetter.transform((text: string) => (runs++, text))
     })))
-    const trip = codec.roundTrip("a")
-    assert.strictEqual(runs, 0)
-    assert.strictEqual(Effect.runSync(trip), "a")
+    assert.deepStrictEqual(codec.roundTrip("a"), Exit.succeed("a"))
     assert.strictEqual(runs, 2)
   })
 
