@@ -256,6 +256,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     return { state: { ...state, entry: undefined }, away: false }
   }
 
+  get deadline(): number {
+    return this.fleet.options.storeDeadline
+  }
+
   get ask(): Effect.Effect<boolean> {
     return Effect.callback<boolean>((resume) => this.question((answered) => resume(Effect.succeed(answered))))
   }
@@ -416,11 +420,14 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const keys = asks.flatMap(({ asked }) => typeof asked === "string" ? [] : [asked])
     const heard = (openings: ReadonlyArray<Opening>) => {
       let at = 0
-      return all(
+      const said = all(
         asks.map(({ approach, asked, flight }) =>
           typeof asked === "string" ? Effect.succeed(asked) : this.answered(flight, approach, openings[at++])
         )
       )
+      // What the store has not settled takes its time. (A timer would be a sixth of what a hit of the store costs.)
+      this.namespace.limit(waiting.map(({ flight }) => flight))
+      return said
     }
     return keys.length === 0 ? heard([]) : Effect.flatMap(this.opened(keys), heard)
   }

@@ -65,6 +65,8 @@ export interface Tier<A, E> {
     /** The load failed, or is slow: an expired entry may stand in. */
     isFallback?: boolean
   ) => Look<A> | "ask"
+  /** How long anybody waits for an answer, in milliseconds. */
+  readonly deadline: number
   /** Asks whether memory may be used: whether there was an answer. */
   readonly ask: Effect.Effect<boolean>
   /** Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. */
@@ -208,7 +210,7 @@ export class Namespace<A = unknown, E = unknown> {
       const flown = this.tier.fly([flight], () => this.finish(flight, load))
       this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
     }
-    this.limit([flight], flight.job.spec.hardTimeout)
+    if (this.isLimited(flight)) this.limit([flight])
   }
 
   /** The entry that is known when a lookup begins. */
@@ -262,7 +264,12 @@ export class Namespace<A = unknown, E = unknown> {
       )
     const flown = this.tier === undefined ? load(flights) : this.tier.fly(flights, load)
     this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
-    this.limit(flights, first.job.spec.hardTimeout)
+    if (this.isLimited(first)) this.limit(flights)
+  }
+
+  /** Whether its limit counts from the start; else the store answers, or fails to, before that matters. */
+  private isLimited({ alone, job: { spec } }: Flight.Flight<A, E>): boolean {
+    return this.tier === undefined || alone || spec.hardTimeout <= this.tier.deadline
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
@@ -364,10 +371,12 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** Abandons the loads of a crew at their limit, whatever they are doing: they began together. */
-  private limit(flights: ReadonlyArray<Flight.Flight<A, E>>, limit: number): void {
-    const crew = flights[0]?.crew
-    if (crew === undefined || crew.aloft === 0) return
-    crew.timer = this.sleep(limit, () => {
+  limit(flights: ReadonlyArray<Flight.Flight<A, E>>): void {
+    const [first] = flights
+    if (first === undefined || first.crew.aloft === 0 || first.crew.timer !== undefined) return
+    const limit = first.job.spec.hardTimeout
+    const left = this.tier === undefined ? limit : Math.max(0, first.begunAt + limit - this.host.now())
+    first.crew.timer = this.sleep(left, () => {
       for (const flight of flights) {
         if (flight.landed) continue
         const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })
