@@ -316,11 +316,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   private asked<B>(
     call: (store: Service, asker: Store.Asker) => Effect.Effect<Store.Reply<B>, Store.StoreError>
   ): Effect.Effect<Reply<B>, Store.StoreError> {
-    const caughtUp = (clock: Store.Clock | undefined, turns: number): Effect.Effect<void> =>
-      clock === undefined || turns === 0 || !this.trust.isAhead(clock)
-        ? Effect.void
-        : Effect.andThen(Effect.yieldNow, Effect.suspend(() => caughtUp(clock, turns - 1)))
-    return Effect.tap(this.send(call), ({ reply }) => caughtUp(reply.clock, TURNS))
+    const caughtUp = (answer: Reply<B>, turns: number): Effect.Effect<Reply<B>> =>
+      answer.reply.clock === undefined || turns === 0 || !this.trust.isAhead(answer.reply.clock)
+        ? Effect.succeed(answer)
+        : Effect.andThen(Effect.yieldNow, Effect.suspend(() => caughtUp(answer, turns - 1)))
+    return Effect.flatMap(this.send(call), (answer) => caughtUp(answer, TURNS))
   }
 
   /** Behind everybody's back; a closing layer waits for it. */

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Data, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { Cause, Context, Data, Effect, Exit, Fiber, Option, Result, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 
 /**
@@ -292,33 +292,44 @@ export const guard = (
   const deadline = new Deadline(options)
   const guarded = <Args extends ReadonlyArray<unknown>, A>(
     operation: Operation,
-    call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>
+    call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>,
+    /** What the reply can be believed to say; `undefined`: it says nothing. */
+    sound: (value: A, ...args: Args) => A | undefined = (value) => value
   ) =>
   (asker: Asker, ...args: Args): Effect.Effect<Reply<A>, StoreError> =>
-    Effect.suspend(() => {
-      const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
+    Effect.withFiber((caller) => {
+      const away = (cause: unknown) => Exit.fail(new StoreError({ reason: "away", cache: asker.space, cause }))
       if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
-        return Effect.fail(away("left alone after failures"))
+        return away("left alone after failures")
       }
       const probes = failures >= PATIENCE.failures
       isProbed = probes
       const since = options.time()
       // A store is a stranger's: what it throws is a failure of its own, and what is no reply counts as none.
-      const called = Effect.suspend(() => call(asker, ...args)).pipe(
-        Effect.catchDefect((defect) =>
-          Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: defect }))
-        ),
-        Effect.flatMap((reply) => isReply(reply, store.powers) ? Effect.succeed(reply) : Effect.fail(away("no reply")))
-      )
-      return Effect.onExit(
-        deadline.within(called, () => away(`no answer within ${options.deadline} ms`)),
-        (exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) {
-              options.called(asker.space, operation, Exit.isSuccess(exit), since)
-            }
-            ended(asker.space, probes, exit)
-          })
+      const judged = (exit: Exit.Exit<Reply<A>, StoreError>): Exit.Exit<Reply<A>, StoreError> => {
+        if (Exit.isFailure(exit)) {
+          const defect = Cause.findDefect(exit.cause)
+          return Result.isSuccess(defect) ? away(defect.success) : exit
+        }
+        if (!isReply(exit.value, store.powers)) return away("no reply")
+        const value = sound(exit.value.value, ...args)
+        return value === exit.value.value
+          ? exit
+          : value === undefined
+          ? away("no reply")
+          : Exit.succeed({ clock: exit.value.clock, value })
+      }
+      return deadline.within(
+        caller.context,
+        Effect.suspend(() => call(asker, ...args)),
+        (exit) => {
+          const end = exit === undefined ? away(`no answer within ${options.deadline} ms`) : judged(exit)
+          if (Exit.isSuccess(end) || !Cause.hasInterrupts(end.cause)) {
+            options.called(asker.space, operation, Exit.isSuccess(end), since)
+          }
+          ended(asker.space, probes, end)
+          return end
+        }
       )
     })
   const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
@@ -346,13 +357,10 @@ export const guard = (
   return {
     powers: store.powers,
     announcements: Stream.filter(store.announcements, isAnnouncement),
-    open: guarded("open", (asker, keys) =>
-      Effect.flatMap(store.open(asker, keys), ({ clock, value }) => {
-        const sound = Array.isArray(value) && value.length === keys.length ? value.map(opened) : []
-        return sound.every((each) => each !== undefined) && sound.length === keys.length
-          ? Effect.succeed({ clock, value: sound })
-          : Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: "no reply" }))
-      })),
+    open: guarded("open", store.open, (value, keys) => {
+      const sound = Array.isArray(value) ? value.flatMap((said) => opened(said) ?? []) : []
+      return sound.length === keys.length && value.length === keys.length ? sound : undefined
+    }),
     commit: guarded("commit", store.commit),
     change: guarded("change", store.change),
     lease: guarded("lease", store.lease),
@@ -385,30 +393,32 @@ class Deadline {
     this.options = options
   }
 
-  /** Whoever waits goes on at the deadline, also where the call hears no interruption. */
-  within<A, E>(call: Effect.Effect<A, E>, late: () => E): Effect.Effect<A, E> {
-    return Effect.withFiber((caller) => {
-      const { deadline, time } = this.options
-      const until = time() + deadline
-      const fiber = Effect.runForkWith(caller.context)(call)
-      return fiber.pollUnsafe() ?? Effect.callback<A, E>((resume) => {
-        const one: Call = {
-          until,
-          end: () => {
-            one.end = undefined
-            fiber.interruptUnsafe()
-            resume(Effect.fail(late()))
-          }
-        }
-        fiber.addObserver((exit) => {
-          if (one.end === undefined) return
+  /** Whoever waits goes on at the deadline (`undefined`), also where the call hears no interruption. */
+  within<A, E>(
+    context: Context.Context<never>,
+    call: Effect.Effect<A, E>,
+    ended: (exit: Exit.Exit<A, E> | undefined) => Exit.Exit<A, E>
+  ): Effect.Effect<A, E> {
+    return Effect.callback((resume) => {
+      const until = this.options.time() + this.options.deadline
+      const fiber = Effect.runForkWith(context)(call)
+      const one: Call = {
+        until,
+        end: () => {
           one.end = undefined
-          resume(exit)
-        })
-        this.calls.push(one)
-        if (this.calls.length === 1) this.wait(caller.context, until)
-        return Effect.suspend(() => Fiber.interrupt(fiber))
+          fiber.interruptUnsafe()
+          resume(ended(undefined))
+        }
+      }
+      fiber.addObserver((exit) => {
+        if (one.end === undefined) return
+        one.end = undefined
+        resume(ended(exit))
       })
+      if (one.end === undefined) return
+      this.calls.push(one)
+      if (this.calls.length === 1) this.wait(context, until)
+      return Effect.suspend(() => Fiber.interrupt(fiber))
     })
   }
 
