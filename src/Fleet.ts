@@ -370,8 +370,9 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
 
   fly(
     flights: ReadonlyArray<Flight.Flight<A, E>>,
-    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ): Effect.Effect<void> {
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
+    fork: (flown: Effect.Effect<void>) => void
+  ): void {
     // Until the store has answered there is no reading that they could be older than.
     for (const flight of flights) flight.clock = Infinity
     const squadron = { flights, at: this.aloft.length }
@@ -383,29 +384,43 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return Effect.catchCause(load(flights), (cause) =>
           Effect.sync(() => flights.forEach((flight) => this.namespace.land(flight, Exit.failCause(cause)))))
       })
-    // Who waits for another process asks again together with the others of its batch, and loads together with them.
-    const rounds = (waiting: ReadonlyArray<Waiting<A, E>>, isFirst: boolean): Effect.Effect<unknown> => {
-      const wait = isFirst ? 0 : this.pause(waiting)
-      // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
-      const asks = Effect.suspend(() => this.open(waiting))
-      const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
-      return Effect.flatMap(isFirst ? asks : Effect.andThen(pause, asks), (said) => {
-        const ready = waiting.filter((_, i) => said[i] === "load").map(({ flight }) => flight)
-        const rest = waiting.filter((_, i) => said[i] === "wait")
-        const later = Effect.suspend(() => rounds(rest, false))
-        return all<unknown, never>([...ready.length === 0 ? [] : [goes(ready)], ...rest.length === 0 ? [] : [later]])
-      })
+    const follow = (waiting: ReadonlyArray<Waiting<A, E>>, said: ReadonlyArray<Said>): Effect.Effect<unknown> => {
+      const ready = waiting.filter((_, i) => said[i] === "load").map(({ flight }) => flight)
+      const rest = waiting.filter((_, i) => said[i] === "wait")
+      const later = Effect.suspend(() => again(rest))
+      return all<unknown, never>([...ready.length === 0 ? [] : [goes(ready)], ...rest.length === 0 ? [] : [later]])
     }
-    const run = rounds(flights.map((flight) => ({ flight, approach: new Approach() })), true)
-    const end = Effect.suspend(() => {
+    const opened = (waiting: ReadonlyArray<Waiting<A, E>>) =>
+      Effect.callback<ReadonlyArray<Said>>((resume) => this.open(waiting, resume))
+    // Who waits for another process asks again together with the others of its batch, and loads together with them.
+    const again = (waiting: ReadonlyArray<Waiting<A, E>>): Effect.Effect<unknown> => {
+      const wait = this.pause(waiting)
+      const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
+      return Effect.flatMap(Effect.andThen(pause, opened(waiting)), (said) => follow(waiting, said))
+    }
+    const end = () => {
       const last = this.aloft.pop()
       if (last !== undefined && last !== squadron) {
         last.at = squadron.at
         this.aloft[last.at] = last
       }
-      return all(flights.flatMap((flight) => this.free(flight) ?? []))
+      return flights.flatMap((flight) => this.free(flight) ?? [])
+    }
+    const waiting = flights.map((flight) => ({ flight, approach: new Approach() }))
+    const goOn = (said: Effect.Effect<ReadonlyArray<Said>>) =>
+      fork(
+        Effect.asVoid(
+          Effect.ensuring(Effect.flatMap(said, (said) => follow(waiting, said)), Effect.suspend(() => all(end())))
+        )
+      )
+    // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
+    if (flights[0]?.cause === "refresh") return goOn(opened(waiting))
+    this.open(waiting, (said) => {
+      if (!Exit.isExit(said) || !flights.every(({ landed }) => landed)) return goOn(said)
+      // The store had all of it, or nobody waits any more: no fiber is needed for that.
+      const freed = end()
+      if (freed.length > 0) this.run(Effect.uninterruptible(all(freed)), () => {})
     })
-    return Effect.asVoid(Effect.ensuring(run, end))
   }
 
   /** How long to wait before the next question: as long as the most impatient of them. */
@@ -415,7 +430,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   }
 
   /** Asks the store for the keys of flights: what it has is for who waits, and it says who may load. */
-  private open(waiting: ReadonlyArray<Waiting<A, E>>): Effect.Effect<ReadonlyArray<Said>> {
+  private open(
+    waiting: ReadonlyArray<Waiting<A, E>>,
+    told: (said: Effect.Effect<ReadonlyArray<Said>>) => void
+  ): void {
     const asks = waiting.map((one) => ({ ...one, asked: this.asks(one) }))
     const keys = asks.flatMap(({ asked }) => typeof asked === "string" ? [] : [asked])
     const heard = (openings: ReadonlyArray<Opening>) => {
@@ -427,11 +445,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       )
       // What the store has not settled takes its time. (A timer would be a sixth of what a hit of the store costs.)
       this.namespace.limit(waiting.map(({ flight }) => flight))
-      return said
+      told(said)
     }
-    return keys.length === 0 ? heard([]) : Effect.flatMap(this.opened(keys), heard)
+    if (keys.length === 0) heard([])
+    else this.queue(keys, heard)
   }
-
   /** What a flight asks the store, or what it does without. */
   private asks({ approach, flight }: Waiting<A, E>): Store.Open | Said {
     const { job: { policy, spec }, name } = flight
@@ -470,6 +488,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   private answered(flight: Flight.Flight<A, E>, approach: Approach, opening: Opening): Effect.Effect<Said> {
     const { host, memory } = this
     const { job: { policy, spec }, name } = flight
+    if (flight.landed) return Effect.succeed("done")
     if (opening === undefined) {
       flight.unheard = flight.token
       const said = this.alone(flight)
@@ -520,10 +539,12 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
 
   /** Asks for keys, together with all that are asked for in this step. */
   private opened(keys: ReadonlyArray<Store.Open>): Effect.Effect<ReadonlyArray<Opening>> {
-    return Effect.callback((resume) => {
-      this.opening.push({ keys, heard: (openings) => resume(Effect.succeed(openings)) })
-      if (this.opening.length === 1) this.flush()
-    })
+    return Effect.callback((resume) => this.queue(keys, (openings) => resume(Effect.succeed(openings))))
+  }
+
+  private queue(keys: ReadonlyArray<Store.Open>, heard: Asked["heard"]): void {
+    this.opening.push({ keys, heard })
+    if (this.opening.length === 1) this.flush()
   }
 
   /** The entry that the store has, if it decodes. */

@@ -69,11 +69,15 @@ export interface Tier<A, E> {
   readonly deadline: number
   /** Asks whether memory may be used: whether there was an answer. */
   readonly ask: Effect.Effect<boolean>
-  /** Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. */
+  /**
+   * Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. What
+   * takes more than the store's answer is given to `fork`, once.
+   */
   readonly fly: (
     flights: ReadonlyArray<Flight.Flight<A, E>>,
-    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ) => Effect.Effect<void>
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
+    fork: (flown: Effect.Effect<void>) => void
+  ) => void
   /** One load and its end: the readers are answered, then the store is told, then memory. */
   readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
   /** Tells the store a last word, then does `step` in memory, whether it got there or not. */
@@ -207,8 +211,11 @@ export class Namespace<A = unknown, E = unknown> {
     if (this.tier === undefined || flight.alone) {
       this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
     } else {
-      const flown = this.tier.fly([flight], () => this.finish(flight, load))
-      this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
+      this.tier.fly(
+        [flight],
+        () => this.finish(flight, load),
+        (flown) => this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
+      )
     }
     if (this.isLimited(flight)) this.limit([flight])
   }
@@ -262,8 +269,9 @@ export class Namespace<A = unknown, E = unknown> {
             return this.finish(flight, this.fit(flight, value))
           }, { concurrency: "unbounded", discard: true })
       )
-    const flown = this.tier === undefined ? load(flights) : this.tier.fly(flights, load)
-    this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
+    const fork = (flown: Effect.Effect<void, E>) => this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
+    if (this.tier === undefined) fork(load(flights))
+    else this.tier.fly(flights, load, fork)
     if (this.isLimited(first)) this.limit(flights)
   }
 

@@ -294,7 +294,7 @@ export const guard = (
     operation: Operation,
     call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>,
     /** What the reply can be believed to say; `undefined`: it says nothing. */
-    sound: (value: A, ...args: Args) => A | undefined = (value) => value
+    sound?: (value: A, ...args: Args) => A | undefined
   ) =>
   (asker: Asker, ...args: Args): Effect.Effect<Reply<A>, StoreError> =>
     Effect.withFiber((caller) => {
@@ -312,12 +312,9 @@ export const guard = (
           return Result.isSuccess(defect) ? away(defect.success) : exit
         }
         if (!isReply(exit.value, store.powers)) return away("no reply")
+        if (sound === undefined) return exit
         const value = sound(exit.value.value, ...args)
-        return value === exit.value.value
-          ? exit
-          : value === undefined
-          ? away("no reply")
-          : Exit.succeed({ clock: exit.value.clock, value })
+        return value === undefined ? away("no reply") : Exit.succeed({ clock: exit.value.clock, value })
       }
       return deadline.within(
         caller.context,
