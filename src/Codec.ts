@@ -58,6 +58,8 @@ export interface Codec<A, R = never> {
 export interface Text<A, R = never> extends Codec<A, R> {
   readonly encode: (value: A) => Effect.Effect<string, EncodeError, R>
   readonly decode: (text: string) => Effect.Effect<A, DecodeError, R>
+  /** The same of a text that is parsed already. */
+  readonly decodeJson: (json: unknown) => Effect.Effect<A, DecodeError, R>
 }
 
 /** Whether values can go to a store. */
@@ -100,8 +102,13 @@ export const make = <S extends Schema.Constraint>(schema: S): Codec<S["Type"], S
  * @category constructors
  */
 export const text = <S extends Schema.Constraint>(schema: S): Text<S["Type"], ServicesOf<S>> => {
-  const json = Schema.fromJsonString(Schema.toCodecJson(schema))
-  return of<S, string>(schema, SchemaParser.encodeEffect(json), SchemaParser.decodeEffect(json))
+  const json = Schema.toCodecJson(schema)
+  const string = Schema.fromJsonString(json)
+  const decode = SchemaParser.decodeUnknownEffect(json)
+  return {
+    ...of<S, string>(schema, SchemaParser.encodeEffect(string), SchemaParser.decodeEffect(string)),
+    decodeJson: (given) => guarded(() => decode(given), (cause) => new DecodeError({ cause }))
+  }
 }
 
 const of = <S extends Schema.Constraint, I>(
@@ -178,6 +185,8 @@ export interface Record extends Fields {
 export type DecodeProblem = "size" | "json" | "depth" | keyof Record
 
 const FORMAT = 1
+/** Within a string its quotes would be escaped. */
+const VALUE = ",\"value\":"
 const MAX_DEPTH = 256 // the stack ends beyond 2,000 levels of a recursive schema
 
 /**
@@ -190,7 +199,7 @@ export const writeRecord = (fields: Fields, valueText: string): string => {
   const { counter, epoch, jitter, key, stamp, tags, windows: { freshFor, life, maxAge, staleIfError } } = fields
   const windows = { freshFor, maxAge, staleIfError, life }
   const envelope = JSON.stringify({ format: FORMAT, key, stamp, windows, jitter, tags, epoch, counter })
-  return `${envelope.slice(0, -1)},"value":${valueText}}`
+  return `${envelope.slice(0, -1)}${VALUE}${valueText}}`
 }
 
 /**
@@ -204,13 +213,13 @@ export const readRecord = (
   text: string,
   key: string,
   { maxBytes = 1_048_576 }: { readonly maxBytes?: number | undefined } = {}
-): Result.Result<Fields & { readonly valueText: string }, DecodeProblem> => {
+): Result.Result<Fields & { readonly valueText: string; readonly json: unknown }, DecodeProblem> => {
   if (isLonger(text, maxBytes)) return Result.fail("size")
-  const json = parse(text)
+  const { envelope: json, value, valueText } = apart(text) ?? whole(text)
   if (!isObject<Record>(json)) return Result.fail("json")
   if (json.format !== FORMAT) return Result.fail("format")
   if (json.key !== key) return Result.fail("key")
-  const { counter, epoch, jitter, stamp, tags, value } = json
+  const { counter, epoch, jitter, stamp, tags } = json
   const windows = readWindows(json.windows)
   if (!isCount(stamp)) return Result.fail("stamp")
   if (windows === undefined) return Result.fail("windows")
@@ -220,7 +229,22 @@ export const readRecord = (
   if (!isCount(counter)) return Result.fail("counter")
   if (value === undefined) return Result.fail("value")
   if (!isShallow(value, MAX_DEPTH)) return Result.fail("depth")
-  return Result.succeed({ key, stamp, windows, jitter, tags, epoch, counter, valueText: JSON.stringify(value) })
+  return Result.succeed({ key, stamp, windows, jitter, tags, epoch, counter, valueText, json: value })
+}
+
+/** As we write it: the value's text is there, and need not be made again. Anything else is `undefined`. */
+const apart = (text: string) => {
+  const at = text.indexOf(VALUE)
+  if (at < 0 || !text.endsWith("}")) return undefined
+  const valueText = text.slice(at + VALUE.length, -1)
+  const [envelope, value] = [parse(`${text.slice(0, at)}}`), parse(valueText)]
+  return envelope === undefined || value === undefined ? undefined : { envelope, value, valueText }
+}
+
+const whole = (text: string) => {
+  const envelope = parse(text)
+  const value = isObject<Record>(envelope) ? envelope.value : undefined
+  return { envelope, value, valueText: value === undefined ? "" : JSON.stringify(value) }
 }
 
 /** A unit of a string is one to three bytes of UTF-8: only between the two is there something to count. */

@@ -562,7 +562,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (problem !== undefined) return Effect.sync(() => failed(problem))
     if (stored === undefined) return Effect.succeed(undefined)
     // The schema of a cache over a store has a codec of text.
-    return Effect.matchEager((spec.codec as Codec.Text<A>).decode(stored.value), {
+    const codec = spec.codec as Codec.Text<A>
+    return Effect.matchEager(stored.json === undefined ? codec.decode(stored.value) : codec.decodeJson(stored.json), {
       onSuccess: (value) => this.entryOf(stored, value, opening, spec, memory.state(name).entry),
       onFailure: failed
     })
@@ -664,10 +665,13 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
           return Effect.map(
             Effect.exit(this.asked((store, asker) => store.open(asker, keys))),
             (exit) => {
-              if (Exit.isFailure(exit)) return asked.forEach(({ heard }) => heard([]))
+              const told = asked
+              // Each is told once, also if the layer closes in this very step.
+              asked = []
+              if (Exit.isFailure(exit)) return told.forEach(({ heard }) => heard([]))
               const openings = this.openings(exit.value)
               let at = 0
-              for (const { heard, keys } of asked) heard(openings.slice(at, at += keys.length))
+              for (const { heard, keys } of told) heard(openings.slice(at, at += keys.length))
             }
           )
         })

@@ -212,7 +212,13 @@ export class Handle {
     const { is } = codec
     const roundTrip = serve(codec.roundTrip)
     if (!Codec.isText(codec)) return { ...spec, codec: { is, roundTrip } }
-    const text: Codec.Text<unknown> = { is, roundTrip, encode: serve(codec.encode), decode: serve(codec.decode) }
+    const text: Codec.Text<unknown> = {
+      is,
+      roundTrip,
+      encode: serve(codec.encode),
+      decode: serve(codec.decode),
+      decodeJson: serve(codec.decodeJson)
+    }
     return { ...spec, codec: text }
   }
 

@@ -150,7 +150,13 @@ export interface Open {
  */
 export interface Opened {
   /** Missing also where it is void or dead. `marked` is the age at which it was marked stale, -1 for never. */
-  readonly entry: (Stored & { readonly marked: number }) | undefined
+  readonly entry:
+    | (Stored & {
+      readonly marked: number
+      /** What the value's text parses to, from a store that had to parse it. Whoever has it may change it. */
+      readonly json?: unknown
+    })
+    | undefined
   /** Something is there that is no record of ours: why. The entry is missing then. */
   readonly problem: Codec.DecodeProblem | undefined
   /** `given`: load, and commit by the token. Else who holds it, for how long yet; `undefined`: not asked, or fresh. */
