@@ -371,7 +371,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   fly(
     flights: ReadonlyArray<Flight.Flight<A, E>>,
     load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
-    fork: (flown: Effect.Effect<void>) => void
+    fork: (flown: Effect.Effect<void>, ended: () => void) => void
   ): void {
     // Until the store has answered there is no reading that they could be older than.
     for (const flight of flights) flight.clock = Infinity
@@ -398,7 +398,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
       return Effect.flatMap(Effect.andThen(pause, opened(waiting)), (said) => follow(waiting, said))
     }
+    let isOver = false
     const end = () => {
+      if (isOver) return []
+      isOver = true
       const last = this.aloft.pop()
       if (last !== undefined && last !== squadron) {
         last.at = squadron.at
@@ -406,20 +409,25 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       }
       return flights.flatMap((flight) => this.free(flight) ?? [])
     }
+    // Also where the fiber was interrupted before it began.
+    const ended = () => {
+      const freed = end()
+      if (freed.length > 0) this.run(Effect.uninterruptible(all(freed)), () => {})
+    }
     const waiting = flights.map((flight) => ({ flight, approach: new Approach() }))
     const goOn = (said: Effect.Effect<ReadonlyArray<Said>>) =>
       fork(
         Effect.asVoid(
           Effect.ensuring(Effect.flatMap(said, (said) => follow(waiting, said)), Effect.suspend(() => all(end())))
-        )
+        ),
+        ended
       )
     // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
     if (flights[0]?.cause === "refresh") return goOn(opened(waiting))
     this.open(waiting, (said) => {
-      if (!Exit.isExit(said) || !flights.every(({ landed }) => landed)) return goOn(said)
-      // The store had all of it, or nobody waits any more: no fiber is needed for that.
-      const freed = end()
-      if (freed.length > 0) this.run(Effect.uninterruptible(all(freed)), () => {})
+      // Where the store had all of it, or nobody waits any more, no fiber is needed.
+      if (Exit.isExit(said) && flights.every(({ landed }) => landed)) ended()
+      else goOn(said)
     })
   }
 

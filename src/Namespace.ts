@@ -76,7 +76,7 @@ export interface Tier<A, E> {
   readonly fly: (
     flights: ReadonlyArray<Flight.Flight<A, E>>,
     load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
-    fork: (flown: Effect.Effect<void>) => void
+    fork: (flown: Effect.Effect<void>, ended: () => void) => void
   ) => void
   /** One load and its end: the readers are answered, then the store is told, then memory. */
   readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
@@ -214,7 +214,7 @@ export class Namespace<A = unknown, E = unknown> {
       this.tier.fly(
         [flight],
         () => this.finish(flight, load),
-        (flown) => this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
+        (flown, ended) => this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit, ended))
       )
     }
     if (this.isLimited(flight)) this.limit([flight])
@@ -237,7 +237,12 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** The fiber of a crew ended: whoever has not landed shares its failure. */
-  private quit(flights: ReadonlyArray<Flight.Flight<A, E>>, exit: Exit.Exit<unknown, E>): void {
+  private quit(
+    flights: ReadonlyArray<Flight.Flight<A, E>>,
+    exit: Exit.Exit<unknown, E>,
+    ended?: () => void
+  ): void {
+    ended?.()
     if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
   }
 
@@ -269,7 +274,8 @@ export class Namespace<A = unknown, E = unknown> {
             return this.finish(flight, this.fit(flight, value))
           }, { concurrency: "unbounded", discard: true })
       )
-    const fork = (flown: Effect.Effect<void, E>) => this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
+    const fork = (flown: Effect.Effect<void, E>, ended?: () => void) =>
+      this.fork(crew, first, flown, (exit) => this.quit(flights, exit, ended))
     if (this.tier === undefined) fork(load(flights))
     else this.tier.fly(flights, load, fork)
     if (this.isLimited(first)) this.limit(flights)
