@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Data, Effect, Result, Schema, SchemaParser } from "effect"
+import { Data, Effect, Exit, Result, Schema, SchemaParser } from "effect"
 
 /**
  * The value of a load does not encode: it is answered as it is and not kept. `cause` is the schema's issue or error; of
@@ -37,7 +37,7 @@ const reasonOf = (cause: unknown, otherwise: string): string =>
   cause instanceof Error || typeof cause === "string" ? String(cause) : otherwise
 
 /**
- * What a schema does for a cache. Where the schema is synchronous, so are these effects.
+ * What a schema does for a cache. Where the schema is synchronous, what is answered is done already: an `Exit`.
  *
  * @since 0.1.0
  * @category models
@@ -58,6 +58,8 @@ export interface Codec<A, R = never> {
 export interface Text<A, R = never> extends Codec<A, R> {
   readonly encode: (value: A) => Effect.Effect<string, EncodeError, R>
   readonly decode: (text: string) => Effect.Effect<A, DecodeError, R>
+  /** The same of a text that is parsed already. */
+  readonly decodeJson: (json: unknown) => Effect.Effect<A, DecodeError, R>
 }
 
 /** Whether values can go to a store. */
@@ -74,8 +76,11 @@ export const trip = <A, R>(
   value: A
 ): Effect.Effect<{ readonly value: A; readonly text: string | undefined }, EncodeError | DecodeError, R> =>
   isText(codec)
-    ? Effect.flatMap(codec.encode(value), (text) => Effect.map(codec.decode(text), (value) => ({ value, text })))
-    : Effect.map(codec.roundTrip(value), (value) => ({ value, text: undefined }))
+    ? Effect.flatMapEager(
+      codec.encode(value),
+      (text) => Effect.mapEager(codec.decode(text), (value) => ({ value, text }))
+    )
+    : Effect.mapEager(codec.roundTrip(value), (value) => ({ value, text: undefined }))
 
 type ServicesOf<S extends Schema.Constraint> = S["DecodingServices"] | S["EncodingServices"]
 
@@ -97,8 +102,13 @@ export const make = <S extends Schema.Constraint>(schema: S): Codec<S["Type"], S
  * @category constructors
  */
 export const text = <S extends Schema.Constraint>(schema: S): Text<S["Type"], ServicesOf<S>> => {
-  const json = Schema.fromJsonString(Schema.toCodecJson(schema))
-  return of<S, string>(schema, SchemaParser.encodeEffect(json), SchemaParser.decodeEffect(json))
+  const json = Schema.toCodecJson(schema)
+  const string = Schema.fromJsonString(json)
+  const decode = SchemaParser.decodeUnknownEffect(json)
+  return {
+    ...of<S, string>(schema, SchemaParser.encodeEffect(string), SchemaParser.decodeEffect(string)),
+    decodeJson: (given) => guarded(() => decode(given), (cause) => new DecodeError({ cause }))
+  }
 }
 
 const of = <S extends Schema.Constraint, I>(
@@ -113,18 +123,20 @@ const of = <S extends Schema.Constraint, I>(
     encode,
     decode,
     is: (value: unknown): value is S["Type"] => Result.getOrElse(Result.try(() => fits(value)), () => false),
-    roundTrip: (value: S["Type"]) => Effect.flatMap(encode(value), decode)
+    roundTrip: (value: S["Type"]) => Effect.flatMapEager(encode(value), decode)
   }
 }
 
-/** Nothing runs before the effect does, and a throw (a transformation's, a stack that is too deep) is a refusal. */
-const guarded = <A, E, R>(run: () => Effect.Effect<A, unknown, R>, refuse: (cause: unknown) => E) =>
-  Effect.suspend(run).pipe(
-    Effect.catchDefect((defect) =>
-      Effect.fail(`The schema threw: ${defect instanceof Error ? defect.name : typeof defect}`)
-    ),
-    Effect.mapError(refuse)
-  )
+/** A throw (a transformation's, a stack that is too deep) is a refusal. */
+const guarded = <A, E, R>(run: () => Effect.Effect<A, unknown, R>, refuse: (cause: unknown) => E) => {
+  const threw = (defect: unknown) =>
+    Effect.fail(`The schema threw: ${defect instanceof Error ? defect.name : typeof defect}`)
+  const ran: Effect.Effect<A, unknown, R> = Result.getOrElse(Result.try(run), threw)
+  return isDone(ran) ? ran : Effect.mapError(Effect.catchDefect(ran, threw), refuse)
+}
+
+const isDone = <A, R>(ran: Effect.Effect<A, unknown, R>): ran is Exit.Success<A> =>
+  Exit.isExit(ran) && Exit.isSuccess(ran)
 
 /**
  * The envelope of a value in a store. All times are whole milliseconds, none is negative.
@@ -173,6 +185,8 @@ export interface Record extends Fields {
 export type DecodeProblem = "size" | "json" | "depth" | keyof Record
 
 const FORMAT = 1
+/** Within a string its quotes would be escaped. */
+const VALUE = ",\"value\":"
 const MAX_DEPTH = 256 // the stack ends beyond 2,000 levels of a recursive schema
 
 /**
@@ -185,7 +199,7 @@ export const writeRecord = (fields: Fields, valueText: string): string => {
   const { counter, epoch, jitter, key, stamp, tags, windows: { freshFor, life, maxAge, staleIfError } } = fields
   const windows = { freshFor, maxAge, staleIfError, life }
   const envelope = JSON.stringify({ format: FORMAT, key, stamp, windows, jitter, tags, epoch, counter })
-  return `${envelope.slice(0, -1)},"value":${valueText}}`
+  return `${envelope.slice(0, -1)}${VALUE}${valueText}}`
 }
 
 /**
@@ -199,13 +213,13 @@ export const readRecord = (
   text: string,
   key: string,
   { maxBytes = 1_048_576 }: { readonly maxBytes?: number | undefined } = {}
-): Result.Result<Fields & { readonly valueText: string }, DecodeProblem> => {
+): Result.Result<Fields & { readonly valueText: string; readonly json: unknown }, DecodeProblem> => {
   if (isLonger(text, maxBytes)) return Result.fail("size")
-  const json = parse(text)
+  const { envelope: json, value, valueText } = apart(text) ?? whole(text)
   if (!isObject<Record>(json)) return Result.fail("json")
   if (json.format !== FORMAT) return Result.fail("format")
   if (json.key !== key) return Result.fail("key")
-  const { counter, epoch, jitter, stamp, tags, value } = json
+  const { counter, epoch, jitter, stamp, tags } = json
   const windows = readWindows(json.windows)
   if (!isCount(stamp)) return Result.fail("stamp")
   if (windows === undefined) return Result.fail("windows")
@@ -215,7 +229,22 @@ export const readRecord = (
   if (!isCount(counter)) return Result.fail("counter")
   if (value === undefined) return Result.fail("value")
   if (!isShallow(value, MAX_DEPTH)) return Result.fail("depth")
-  return Result.succeed({ key, stamp, windows, jitter, tags, epoch, counter, valueText: JSON.stringify(value) })
+  return Result.succeed({ key, stamp, windows, jitter, tags, epoch, counter, valueText, json: value })
+}
+
+/** As we write it: the value's text is there, and need not be made again. Anything else is `undefined`. */
+const apart = (text: string) => {
+  const at = text.indexOf(VALUE)
+  if (at < 0 || !text.endsWith("}")) return undefined
+  const valueText = text.slice(at + VALUE.length, -1)
+  const [envelope, value] = [parse(`${text.slice(0, at)}}`), parse(valueText)]
+  return envelope === undefined || value === undefined ? undefined : { envelope, value, valueText }
+}
+
+const whole = (text: string) => {
+  const envelope = parse(text)
+  const value = isObject<Record>(envelope) ? envelope.value : undefined
+  return { envelope, value, valueText: value === undefined ? "" : JSON.stringify(value) }
 }
 
 /** A unit of a string is one to three bytes of UTF-8: only between the two is there something to count. */

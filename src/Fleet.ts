@@ -57,6 +57,12 @@ type Opening = {
   readonly at: number
 } | undefined
 
+/** Keys that are asked for together, and who is told what the store said of each. */
+interface Asked {
+  readonly keys: ReadonlyArray<Store.Open>
+  readonly heard: (openings: ReadonlyArray<Opening>) => void
+}
+
 /** What a flight does next: its load; it asks again; nothing, it has landed. */
 type Said = "load" | "wait" | "done"
 
@@ -87,6 +93,12 @@ interface Waiting<A, E> {
   readonly approach: Approach
 }
 
+/** Flights of one fiber, and where they stand among all. */
+interface Squadron<A, E> {
+  readonly flights: ReadonlyArray<Flight.Flight<A, E>>
+  at: number
+}
+
 /** A reply, and when it was asked for. */
 interface Reply<A> {
   readonly reply: Store.Reply<A>
@@ -114,6 +126,7 @@ export class Fleet {
     this.store = Store.guard(store, {
       deadline: options.storeDeadline,
       now: host.now,
+      sleep: (millis) => host.clock.sleep(Duration.millis(millis)),
       time,
       called: (cache, operation, isAnswered, since) => {
         if (host.listeners.size === 0) return
@@ -177,12 +190,15 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   private readonly memory: Memory.Memory<A>
   private readonly host: Flight.Host
   private readonly version: string
-  /** Flights that may have to be forgotten together. */
-  private readonly aloft = new Set<Flight.Flight<A, E>>()
+  /**
+   * Flights that may have to be forgotten together. No `Set`: where it shrinks, the old table of V8 keeps the new one
+   * and the flights alive until they are old, and collecting these costs as much as all else in a batch.
+   */
+  private readonly aloft: Array<Squadron<A, E>> = []
   /** Who asks without a flight, which a last word of this process would forget. */
   private readonly recalls = new Set<{ readonly name: Key.Name; isOver: boolean }>()
   /** Keys that are asked for in the next round trip. */
-  private opening: Array<{ readonly key: Store.Open; readonly heard: (exit: Opening) => void }> = []
+  private opening: Array<Asked> = []
   private asking: Array<(answered: boolean) => void> | undefined = undefined
   private paying = false
 
@@ -238,6 +254,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (!isUnsure) return { state, away: false }
     if (asked === "away" && !policy.strict) return { state, away: true }
     return { state: { ...state, entry: undefined }, away: false }
+  }
+
+  get deadline(): number {
+    return this.fleet.options.storeDeadline
   }
 
   get ask(): Effect.Effect<boolean> {
@@ -296,11 +316,11 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   private asked<B>(
     call: (store: Service, asker: Store.Asker) => Effect.Effect<Store.Reply<B>, Store.StoreError>
   ): Effect.Effect<Reply<B>, Store.StoreError> {
-    const caughtUp = (clock: Store.Clock | undefined, turns: number): Effect.Effect<void> =>
-      clock === undefined || turns === 0 || !this.trust.isAhead(clock)
-        ? Effect.void
-        : Effect.andThen(Effect.yieldNow, Effect.suspend(() => caughtUp(clock, turns - 1)))
-    return Effect.tap(this.send(call), ({ reply }) => caughtUp(reply.clock, TURNS))
+    const caughtUp = (answer: Reply<B>, turns: number): Effect.Effect<Reply<B>> =>
+      answer.reply.clock === undefined || turns === 0 || !this.trust.isAhead(answer.reply.clock)
+        ? Effect.succeed(answer)
+        : Effect.andThen(Effect.yieldNow, Effect.suspend(() => caughtUp(answer, turns - 1)))
+    return Effect.flatMap(this.send(call), (answer) => caughtUp(answer, TURNS))
   }
 
   /** Behind everybody's back; a closing layer waits for it. */
@@ -331,9 +351,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
           cause: trust.base > base ? "epoch" : "lost"
         })
       }
-      this.aloft.forEach((flight) => {
-        if (flight.clock < trust.gap) this.forget(flight)
-      })
+      this.forgetAll((flight) => flight.clock < trust.gap)
     }
     return true
   }
@@ -343,21 +361,22 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   }
 
   /** A change of unknown order: no load from before it may be kept. */
-  private forgetAll(): void {
-    this.aloft.forEach((flight) => this.forget(flight))
+  private forgetAll(which: (flight: Flight.Flight<A, E>) => boolean = () => true): void {
+    // Those that are forgotten may land, and others begin.
+    for (const flight of this.aloft.flatMap(({ flights }) => flights)) if (which(flight)) this.forget(flight)
   }
 
   // ----- flights
 
   fly(
     flights: ReadonlyArray<Flight.Flight<A, E>>,
-    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ): Effect.Effect<void> {
-    for (const flight of flights) {
-      // Until the store has answered there is no reading that it could be older than.
-      flight.clock = Infinity
-      this.aloft.add(flight)
-    }
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
+    fork: (flown: Effect.Effect<void>, ended: () => void) => void
+  ): void {
+    // Until the store has answered there is no reading that they could be older than.
+    for (const flight of flights) flight.clock = Infinity
+    const squadron = { flights, at: this.aloft.length }
+    this.aloft.push(squadron)
     const goes = (flights: ReadonlyArray<Flight.Flight<A, E>>): Effect.Effect<void> =>
       Effect.suspend(() => {
         for (const flight of flights) if (!flight.landed) this.namespace.loads(flight)
@@ -365,25 +384,51 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         return Effect.catchCause(load(flights), (cause) =>
           Effect.sync(() => flights.forEach((flight) => this.namespace.land(flight, Exit.failCause(cause)))))
       })
-    // Who waits for another process asks again together with the others of its batch, and loads together with them.
-    const rounds = (waiting: ReadonlyArray<Waiting<A, E>>, isFirst: boolean): Effect.Effect<unknown> => {
-      const wait = isFirst ? 0 : this.pause(waiting)
-      // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
-      const asks = Effect.suspend(() => all(waiting.map(({ approach, flight }) => this.open(flight, approach))))
-      const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
-      return Effect.flatMap(isFirst ? asks : Effect.andThen(pause, asks), (said) => {
-        const ready = waiting.filter((_, i) => said[i] === "load").map(({ flight }) => flight)
-        const rest = waiting.filter((_, i) => said[i] === "wait")
-        const later = Effect.suspend(() => rounds(rest, false))
-        return all<unknown, never>([...ready.length === 0 ? [] : [goes(ready)], ...rest.length === 0 ? [] : [later]])
-      })
+    const follow = (waiting: ReadonlyArray<Waiting<A, E>>, said: ReadonlyArray<Said>): Effect.Effect<unknown> => {
+      const ready = waiting.filter((_, i) => said[i] === "load").map(({ flight }) => flight)
+      const rest = waiting.filter((_, i) => said[i] === "wait")
+      const later = Effect.suspend(() => again(rest))
+      return all<unknown, never>([...ready.length === 0 ? [] : [goes(ready)], ...rest.length === 0 ? [] : [later]])
     }
-    const run = rounds(flights.map((flight) => ({ flight, approach: new Approach() })), true)
-    const end = Effect.suspend(() => {
-      flights.forEach((flight) => this.aloft.delete(flight))
-      return all(flights.flatMap((flight) => this.free(flight) ?? []))
+    const opened = (waiting: ReadonlyArray<Waiting<A, E>>) =>
+      Effect.callback<ReadonlyArray<Said>>((resume) => this.open(waiting, resume))
+    // Who waits for another process asks again together with the others of its batch, and loads together with them.
+    const again = (waiting: ReadonlyArray<Waiting<A, E>>): Effect.Effect<unknown> => {
+      const wait = this.pause(waiting)
+      const pause = wait > 0 ? this.host.clock.sleep(Duration.millis(wait)) : Effect.yieldNow
+      return Effect.flatMap(Effect.andThen(pause, opened(waiting)), (said) => follow(waiting, said))
+    }
+    let isOver = false
+    const end = () => {
+      if (isOver) return []
+      isOver = true
+      const last = this.aloft.pop()
+      if (last !== undefined && last !== squadron) {
+        last.at = squadron.at
+        this.aloft[last.at] = last
+      }
+      return flights.flatMap((flight) => this.free(flight) ?? [])
+    }
+    // Also where the fiber was interrupted before it began.
+    const ended = () => {
+      const freed = end()
+      if (freed.length > 0) this.run(Effect.uninterruptible(all(freed)), () => {})
+    }
+    const waiting = flights.map((flight) => ({ flight, approach: new Approach() }))
+    const goOn = (said: Effect.Effect<ReadonlyArray<Said>>) =>
+      fork(
+        Effect.asVoid(
+          Effect.ensuring(Effect.flatMap(said, (said) => follow(waiting, said)), Effect.suspend(() => all(end())))
+        ),
+        ended
+      )
+    // A refresh begins later than it is begun: only then is it asked who owes what, and for whom.
+    if (flights[0]?.cause === "refresh") return goOn(opened(waiting))
+    this.open(waiting, (said) => {
+      // Where the store had all of it, or nobody waits any more, no fiber is needed.
+      if (Exit.isExit(said) && flights.every(({ landed }) => landed)) ended()
+      else goOn(said)
     })
-    return Effect.asVoid(Effect.ensuring(run, end))
   }
 
   /** How long to wait before the next question: as long as the most impatient of them. */
@@ -392,55 +437,82 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     return waiting.reduce((least, { approach }) => Math.min(least, approach.next(random)), Infinity)
   }
 
-  /** Asks the store for a key: what it has is for who waits, and it says who may load. */
-  private open(flight: Flight.Flight<A, E>, approach: Approach): Effect.Effect<Said> {
+  /** Asks the store for the keys of flights: what it has is for who waits, and it says who may load. */
+  private open(
+    waiting: ReadonlyArray<Waiting<A, E>>,
+    told: (said: Effect.Effect<ReadonlyArray<Said>>) => void
+  ): void {
+    const asks = waiting.map((one) => ({ ...one, asked: this.asks(one) }))
+    const keys = asks.flatMap(({ asked }) => typeof asked === "string" ? [] : [asked])
+    const heard = (openings: ReadonlyArray<Opening>) => {
+      let at = 0
+      const said = all(
+        asks.map(({ approach, asked, flight }) =>
+          typeof asked === "string" ? Effect.succeed(asked) : this.answered(flight, approach, openings[at++])
+        )
+      )
+      // What the store has not settled takes its time. (A timer would be a sixth of what a hit of the store costs.)
+      this.namespace.limit(waiting.map(({ flight }) => flight))
+      told(said)
+    }
+    if (keys.length === 0) heard([])
+    else this.queue(keys, heard)
+  }
+  /** What a flight asks the store, or what it does without. */
+  private asks({ approach, flight }: Waiting<A, E>): Store.Open | Said {
     const { job: { policy, spec }, name } = flight
-    const { host, memory, trust } = this
-    const key = this.keyOf(name)
-    const alone = (): Said => {
-      flight.token = undefined
-      flight.clock = trust.stamp(host.now(), memory.clock)
-      return "load"
-    }
     // Of a batch that waits, this one's readers may have left.
-    if (flight.landed) return Effect.succeed("done")
-    if (spec.codec === undefined || flight.away) return Effect.sync(alone)
+    if (flight.landed) return "done"
+    if (spec.codec === undefined || flight.away) return this.alone(flight)
     // What the store has is not what it was told.
-    if (trust.owes(name)) {
+    if (this.trust.owes(name)) {
       this.pay()
-      return Effect.sync(alone)
+      return this.alone(flight)
     }
-    // What `revalidate` waits for began after its call: nothing that is there will do.
-    const isForced = approach.isForced || flight.cause === "revalidate"
     const token = this.fleet.token()
     // From now on the right may be ours.
     flight.token = token
-    const asked: Store.Open = {
-      key,
-      policy: isForced ? { freshFor: 0, maxAge: policy.maxAge, jitter: 0, strict: false } : policy,
+    const { leaseFor } = this.fleet.options
+    return {
+      key: this.keyOf(name),
+      policy: isForced(flight, approach)
+        ? { freshFor: 0, maxAge: policy.maxAge, jitter: 0, strict: false }
+        : policy,
       token,
       beside: approach.isBeside,
-      leaseFor: this.fleet.options.leaseFor,
-      tokenFor: spec.hardTimeout + this.fleet.options.leaseFor
+      leaseFor,
+      tokenFor: spec.hardTimeout + leaseFor
     }
-    return Effect.flatMap(this.opened(asked), (opening): Effect.Effect<Said> => {
-      if (opening === undefined) {
-        flight.unheard = token
-        const said = alone()
-        flight.tell("away")
-        if (flight.landed) return Effect.succeed("done")
-        const { entry } = memory.state(name)
-        // Who waited has been given what memory has: a hit is no load because the store is away.
-        const isHit = flight.waiters === 0 && flight.cause === "miss" && entry !== undefined
-        if (!isHit || Entry.status(entry, host.now(), policy) !== "fresh") return Effect.succeed(said)
-        this.namespace.settle(flight, State.abandoned(memory.state(name), flight))
-        return Effect.succeed("done")
-      }
-      return Effect.map(
-        this.decoded(name, spec, opening),
-        (entry) => flight.landed ? "done" : this.hearOpened(flight, approach, opening, entry, isForced, alone)
-      )
-    })
+  }
+
+  /** It loads without the store. */
+  private alone(flight: Flight.Flight<A, E>): Said {
+    flight.token = undefined
+    flight.clock = this.trust.stamp(this.host.now(), this.memory.clock)
+    return "load"
+  }
+
+  /** What follows from what the store said of a key. */
+  private answered(flight: Flight.Flight<A, E>, approach: Approach, opening: Opening): Effect.Effect<Said> {
+    const { host, memory } = this
+    const { job: { policy, spec }, name } = flight
+    if (flight.landed) return Effect.succeed("done")
+    if (opening === undefined) {
+      flight.unheard = flight.token
+      const said = this.alone(flight)
+      flight.tell("away")
+      if (flight.landed) return Effect.succeed("done")
+      const { entry } = memory.state(name)
+      // Who waited has been given what memory has: a hit is no load because the store is away.
+      const isHit = flight.waiters === 0 && flight.cause === "miss" && entry !== undefined
+      if (!isHit || Entry.status(entry, host.now(), policy) !== "fresh") return Effect.succeed(said)
+      this.namespace.settle(flight, State.abandoned(memory.state(name), flight))
+      return Effect.succeed("done")
+    }
+    return Effect.mapEager(
+      this.decoded(name, spec, opening),
+      (entry) => flight.landed ? "done" : this.hearOpened(flight, approach, opening, entry)
+    )
   }
 
   recall(name: Key.Name, key: unknown, spec: Job.Spec<A, E>): Effect.Effect<void> {
@@ -451,7 +523,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
       const asked = { key: this.keyOf(name), policy: spec.policy, beside: false, leaseFor: 0, tokenFor: 0 }
       const recall = { name, isOver: false }
       this.recalls.add(recall)
-      const recalled = Effect.flatMap(this.opened({ ...asked, token: undefined }), (opening) => {
+      const recalled = Effect.flatMap(this.opened([{ ...asked, token: undefined }]), ([opening]) => {
         if (opening === undefined) return Effect.void
         return Effect.map(this.decoded(name, spec, opening), (entry) => {
           if (recall.isOver || this.isOvertaken(name, opening, entry) || trust.owes(name)) return
@@ -473,12 +545,14 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     }
   }
 
-  /** Asks for a key, together with all that are asked for in this step. */
-  private opened(key: Store.Open): Effect.Effect<Opening> {
-    return Effect.callback((resume) => {
-      this.opening.push({ key, heard: (opening) => resume(Effect.succeed(opening)) })
-      if (this.opening.length === 1) this.flush()
-    })
+  /** Asks for keys, together with all that are asked for in this step. */
+  private opened(keys: ReadonlyArray<Store.Open>): Effect.Effect<ReadonlyArray<Opening>> {
+    return Effect.callback((resume) => this.queue(keys, (openings) => resume(Effect.succeed(openings))))
+  }
+
+  private queue(keys: ReadonlyArray<Store.Open>, heard: Asked["heard"]): void {
+    this.opening.push({ keys, heard })
+    if (this.opening.length === 1) this.flush()
   }
 
   /** The entry that the store has, if it decodes. */
@@ -496,7 +570,8 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (problem !== undefined) return Effect.sync(() => failed(problem))
     if (stored === undefined) return Effect.succeed(undefined)
     // The schema of a cache over a store has a codec of text.
-    return Effect.match((spec.codec as Codec.Text<A>).decode(stored.value), {
+    const codec = spec.codec as Codec.Text<A>
+    return Effect.matchEager(stored.json === undefined ? codec.decode(stored.value) : codec.decodeJson(stored.json), {
       onSuccess: (value) => this.entryOf(stored, value, opening, spec, memory.state(name).entry),
       onFailure: failed
     })
@@ -518,11 +593,10 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     flight: Flight.Flight<A, E>,
     approach: Approach,
     opening: Exclude<Opening, undefined>,
-    entry: Entry.Entry<A> | undefined,
-    isForced: boolean,
-    alone: () => Said
+    entry: Entry.Entry<A> | undefined
   ): Said {
     const { host, memory, namespace, trust } = this
+    const wasForced = isForced(flight, approach)
     const { job: { key, policy }, name } = flight
     const { opened: { lease }, reading } = opening
     const given = lease === "given"
@@ -533,7 +607,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (isOvertaken || trust.owes(name)) {
       const freed = given ? this.free(flight) : undefined
       if (freed !== undefined) this.run(freed, () => {})
-      return isOvertaken && ++approach.drops <= DROPS ? "wait" : alone()
+      return isOvertaken && ++approach.drops <= DROPS ? "wait" : this.alone(flight)
     }
     flight.clock = reading
     if (lease !== undefined && host.listeners.size > 0) {
@@ -545,7 +619,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     let news = false
     const weight = entry && namespace.weigh(entry.value, key)
     if (isCurrent && entry !== undefined && weight !== undefined && memory.fits(weight)) {
-      const next = State.recalled(state, flight, entry, now, isForced ? { ...policy, freshFor: 0 } : policy)
+      const next = State.recalled(state, flight, entry, now, wasForced ? { ...policy, freshFor: 0 } : policy)
       if (next.flight !== flight) {
         namespace.settle(flight, next, weight)
         return "done"
@@ -567,7 +641,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const goesOn = flight.waiters > 0 || flight.cause === "revalidate"
     if (lease === undefined) {
       // Fresh for the store's judgement, and somebody waits for more. A store that says so twice does not know.
-      if (goesOn && isForced && ++approach.drops > DROPS) return alone()
+      if (goesOn && wasForced && ++approach.drops > DROPS) return this.alone(flight)
       approach.isForced = true
       if (!goesOn) namespace.settle(flight, State.abandoned(memory.state(name), flight))
       return goesOn ? "wait" : "done"
@@ -575,7 +649,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     const until = now + lease.left
     if (flight.waiters > 0 || flight.cause === "revalidate") {
       // A store that says so although the load is to be beside the lease does not know.
-      if (lease.cooling && approach.isBeside) return alone()
+      if (lease.cooling && approach.isBeside) return this.alone(flight)
       if (lease.cooling) approach.isBeside = true
       else approach.left = lease.left
       return "wait"
@@ -595,37 +669,39 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
         Effect.suspend(() => {
           asked = this.opening
           this.opening = []
+          const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys)
           return Effect.map(
-            Effect.exit(this.asked((store, asker) => store.open(asker, asked.map(({ key }) => key)))),
+            Effect.exit(this.asked((store, asker) => store.open(asker, keys))),
             (exit) => {
-              if (Exit.isFailure(exit)) return asked.forEach(({ heard }) => heard(undefined))
-              const { question, reply: { clock, value } } = exit.value
-              const learned = this.learn(exit.value)
-              const reading = clock === undefined
-                ? this.trust.stamp(question.sentAt, this.memory.clock)
-                : this.trust.reading(clock)
-              asked.forEach(({ heard }, i) => {
-                const opened = value[i]
-                heard(
-                  opened && {
-                    opened,
-                    question,
-                    // A reply of an epoch that is over says nothing of now.
-                    counts: learned && reading !== undefined,
-                    reading: reading ?? -1,
-                    at: this.host.now()
-                  }
-                )
-              })
+              const told = asked
+              // Each is told once, also if the layer closes in this very step.
+              asked = []
+              if (Exit.isFailure(exit)) return told.forEach(({ heard }) => heard([]))
+              const openings = this.openings(exit.value)
+              let at = 0
+              for (const { heard, keys } of told) heard(openings.slice(at, at += keys.length))
             }
           )
         })
       ),
       (exit) => {
         // The layer closes: also who asks without a flight waits no longer.
-        if (Exit.isFailure(exit)) [...asked, ...this.opening.splice(0)].forEach(({ heard }) => heard(undefined))
+        if (Exit.isFailure(exit)) [...asked, ...this.opening.splice(0)].forEach(({ heard }) => heard([]))
       }
     )
+  }
+
+  /** What a reply says of each key, and what it teaches. */
+  private openings(answer: Reply<ReadonlyArray<Store.Opened>>): ReadonlyArray<Opening> {
+    const { question, reply: { clock, value } } = answer
+    const learned = this.learn(answer)
+    const known = clock === undefined
+      ? this.trust.stamp(question.sentAt, this.memory.clock)
+      : this.trust.reading(clock)
+    // A reply of an epoch that is over says nothing of now.
+    const counts = learned && known !== undefined
+    const at = this.host.now()
+    return value.map((opened) => ({ opened, question, counts, reading: known ?? -1, at }))
   }
 
   private entryOf(
@@ -851,11 +927,17 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
   }
 }
 
-/** Side by side; one alone needs no fiber of its own. */
+/** What is there will not do. What `revalidate` waits for began after its call. */
+const isForced = (flight: Pick<Flight.Flight, "cause">, approach: Approach): boolean =>
+  approach.isForced || flight.cause === "revalidate"
+
+/** Side by side; what is known already, or alone, needs no fiber of its own. */
 const all = <B, E>(effects: ReadonlyArray<Effect.Effect<B, E>>): Effect.Effect<ReadonlyArray<B>, E> => {
-  const [first, ...others] = effects
-  if (first === undefined) return Effect.succeed([])
-  return others.length === 0 ? Effect.map(first, (one) => [one]) : Effect.all(effects, { concurrency: "unbounded" })
+  const [first] = effects
+  if (first !== undefined && effects.length === 1) return Effect.mapEager(first, (one) => [one])
+  return effects.every(Exit.isExit)
+    ? Effect.forEach(effects, (exit) => exit)
+    : Effect.all(effects, { concurrency: "unbounded" })
 }
 
 /** What is announced of a last word. */

@@ -130,7 +130,7 @@ export class Flight<A = unknown, E = unknown> {
   /** How the load failed: for how long the key is left alone, and whether that was an answer. */
   failed: { readonly retryIn: number; readonly isAnswer: boolean } | undefined = undefined
   /** Readers that may be answered before it lands. */
-  private onlookers: Set<(news: News) => void> | undefined = undefined
+  private onlookers: Array<(news: News) => void> | undefined = undefined
   crew: Crew
   /** Renews the lease. */
   renewal: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -162,9 +162,12 @@ export class Flight<A = unknown, E = unknown> {
 
   /** Calls back when something is known before it lands, until the returned function is called. */
   look(told: (news: News) => void): () => void {
-    const onlookers = this.onlookers ??= new Set()
-    onlookers.add(told)
-    return () => onlookers.delete(told)
+    const onlookers = this.onlookers ??= []
+    onlookers.push(told)
+    return () => {
+      // Once it has landed nobody is told any more.
+      if (!this.landed && onlookers.includes(told)) onlookers.splice(onlookers.indexOf(told), 1)
+    }
   }
 
   tell(news: News): void {

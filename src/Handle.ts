@@ -205,12 +205,20 @@ export class Handle {
   private served(spec: Job.Spec): Job.Spec {
     const { codec } = spec
     if (this.context === undefined || codec === undefined) return spec
-    const serve = <A, B, E>(run: (value: A) => Effect.Effect<B, E>) => (value: A) =>
-      Effect.suspend(() => Effect.provideContext(run(value), this.context ?? Context.empty()))
+    const serve = <A, B, E>(run: (value: A) => Effect.Effect<B, E>) => (value: A) => {
+      const ran = run(value)
+      return Exit.isExit(ran) ? ran : Effect.provideContext(ran, this.context ?? Context.empty())
+    }
     const { is } = codec
     const roundTrip = serve(codec.roundTrip)
     if (!Codec.isText(codec)) return { ...spec, codec: { is, roundTrip } }
-    const text: Codec.Text<unknown> = { is, roundTrip, encode: serve(codec.encode), decode: serve(codec.decode) }
+    const text: Codec.Text<unknown> = {
+      is,
+      roundTrip,
+      encode: serve(codec.encode),
+      decode: serve(codec.decode),
+      decodeJson: serve(codec.decodeJson)
+    }
     return { ...spec, codec: text }
   }
 

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
 import type * as Answer from "./Answer.ts"
 import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
@@ -20,6 +20,9 @@ import * as Store from "./Store.ts"
 
 /** Ends a wait. */
 type Resume<B, E> = (effect: Effect.Effect<B, E>) => void
+
+/** Waits, and answers what to do when it is interrupted. */
+type Wait<B, E> = (resume: Resume<B, E>) => Effect.Effect<void> | void
 
 /** Who reads a key. */
 interface Reader<A, E, B> {
@@ -152,6 +155,13 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     })
   }
 
+  /** Looks once more, in this very step. */
+  private lookAgain<B>(reader: Waiting<A, E, B>): Effect.Effect<B, E> {
+    const seen = this.glance(reader)
+    if (seen === ASK) return this.question(reader)
+    return Exit.isExit(seen) ? seen : this.attend(reader, seen)
+  }
+
   private cycle(name: Key.Name): Effect.Effect<never> {
     return Effect.die(new Flight.LookupCycle(this.namespace.about(name)))
   }
@@ -250,7 +260,8 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
   ): Effect.Effect<B, E> {
     const { found, name, policy, request } = reader
     if (Exit.isSuccess(landing)) {
-      if (landing.value === undefined) return this.attend({ ...reader, source: "store" })
+      // Memory says more now.
+      if (landing.value === undefined) return this.lookAgain({ ...reader, source: "store" })
       const { at, entry, noted, pass } = landing.value
       const mine = (isStarter || (!pass && (!noted || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
       // Nobody can say what a load that was joined has missed since it began.
@@ -519,39 +530,26 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const exits = new Map<Key.Name, Exit.Exit<B, E>>()
-        const waiting: Array<readonly [Key.Name, (child: Fiber.Fiber<unknown, unknown>) => Effect.Effect<B, E>]> = []
+        const waiting: Array<readonly [Key.Name, Wait<B, E>]> = []
         const flights = namespace.gather(batch, () => {
           for (const [name, request] of keys) {
             const reader = { fiber, name, policy, request, found: undefined }
             const seen = this.glance(reader)
             if (Exit.isExit(seen)) exits.set(name, seen)
-            else if (seen === ASK) waiting.push([name, (child) => this.question({ ...reader, fiber: child })])
+            else if (seen === ASK) waiting.push([name, (resume) => resume(this.question(reader))])
             else if (batch === undefined || seen.decision !== "load") {
-              waiting.push([name, (child) => this.attend({ ...reader, fiber: child, found: seen.status })])
+              waiting.push([name, (resume) => resume(this.attend({ ...reader, found: seen.status }))])
             } else {
               const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss")
               flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
               namespace.apply(name, State.departed(seen.state, flight), seen.at)
-              waiting.push([
-                name,
-                (child) =>
-                  Effect.callback((resume) =>
-                    this.follow({ ...reader, fiber: child, found: seen.status }, flight, true, resume)
-                  )
-              ])
+              waiting.push([name, (resume) => this.follow({ ...reader, found: seen.status }, flight, true, resume)])
             }
           }
         })
-        const reads = Effect.forEach(
-          waiting,
-          ([name, read]) =>
-            Effect.map(Effect.exit(Effect.withFiber(read)), (exit) => {
-              exits.set(name, exit)
-            }),
-          { concurrency: "unbounded", discard: true }
-        )
+        const reads = together(fiber, waiting, (name, exit) => exits.set(name, exit))
         return Effect.as(
           Effect.onExit(restore(reads), () =>
             Effect.sync(() => {
@@ -809,6 +807,37 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return { ...counters, size, weight, flights: flying, backoffs: held }
   }
 }
+
+/** Side by side. What is resumed with its end needs no fiber of its own. */
+const together = <B, E>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  waits: ReadonlyArray<readonly [Key.Name, Wait<B, E>]>,
+  ended: (name: Key.Name, exit: Exit.Exit<B, E>) => void
+): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    let left = waits.length
+    if (left === 0) return resume(Effect.void)
+    const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+    const leaves = waits.map(([name, wait]) =>
+      wait((read) => {
+        const end = (exit: Exit.Exit<B, E>) => {
+          ended(name, exit)
+          if (--left === 0) resume(Effect.void)
+        }
+        // Of what an exit is, its effect says.
+        if (Exit.isExit(read)) return end(read as Exit.Exit<B, E>)
+        const child = Effect.runForkWith(fiber.context)(read)
+        child.addObserver(end)
+        fibers.push(child)
+      })
+    )
+    return Effect.suspend(() =>
+      Effect.andThen(
+        Effect.forEach(leaves, (leave) => leave ?? Effect.void, { discard: true }),
+        Fiber.interruptAll(fibers)
+      )
+    )
+  })
 
 /** The load under way, as events tell of it. */
 const underWay = (state: State.State): { readonly load?: number } => {

@@ -65,13 +65,19 @@ export interface Tier<A, E> {
     /** The load failed, or is slow: an expired entry may stand in. */
     isFallback?: boolean
   ) => Look<A> | "ask"
+  /** How long anybody waits for an answer, in milliseconds. */
+  readonly deadline: number
   /** Asks whether memory may be used: whether there was an answer. */
   readonly ask: Effect.Effect<boolean>
-  /** Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. */
+  /**
+   * Takes flights to their loads: what the store has is recalled; who has the right to load is loaded by `load`. What
+   * takes more than the store's answer is given to `fork`, once.
+   */
   readonly fly: (
     flights: ReadonlyArray<Flight.Flight<A, E>>,
-    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
-  ) => Effect.Effect<void>
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>,
+    fork: (flown: Effect.Effect<void>, ended: () => void) => void
+  ) => void
   /** One load and its end: the readers are answered, then the store is told, then memory. */
   readonly finish: (flight: Flight.Flight<A, E>, load: Effect.Effect<A, E>) => Effect.Effect<void>
   /** Tells the store a last word, then does `step` in memory, whether it got there or not. */
@@ -205,10 +211,13 @@ export class Namespace<A = unknown, E = unknown> {
     if (this.tier === undefined || flight.alone) {
       this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
     } else {
-      const flown = this.tier.fly([flight], () => this.finish(flight, load))
-      this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit))
+      this.tier.fly(
+        [flight],
+        () => this.finish(flight, load),
+        (flown, ended) => this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit, ended))
+      )
     }
-    this.limit([flight], flight.job.spec.hardTimeout)
+    if (this.isLimited(flight)) this.limit([flight])
   }
 
   /** The entry that is known when a lookup begins. */
@@ -228,7 +237,12 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** The fiber of a crew ended: whoever has not landed shares its failure. */
-  private quit(flights: ReadonlyArray<Flight.Flight<A, E>>, exit: Exit.Exit<unknown, E>): void {
+  private quit(
+    flights: ReadonlyArray<Flight.Flight<A, E>>,
+    exit: Exit.Exit<unknown, E>,
+    ended?: () => void
+  ): void {
+    ended?.()
     if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
   }
 
@@ -260,9 +274,16 @@ export class Namespace<A = unknown, E = unknown> {
             return this.finish(flight, this.fit(flight, value))
           }, { concurrency: "unbounded", discard: true })
       )
-    const flown = this.tier === undefined ? load(flights) : this.tier.fly(flights, load)
-    this.fork(crew, first, flown, (exit) => this.quit(flights, exit))
-    this.limit(flights, first.job.spec.hardTimeout)
+    const fork = (flown: Effect.Effect<void, E>, ended?: () => void) =>
+      this.fork(crew, first, flown, (exit) => this.quit(flights, exit, ended))
+    if (this.tier === undefined) fork(load(flights))
+    else this.tier.fly(flights, load, fork)
+    if (this.isLimited(first)) this.limit(flights)
+  }
+
+  /** Whether its limit counts from the start; else the store answers, or fails to, before that matters. */
+  private isLimited({ alone, job: { spec } }: Flight.Flight<A, E>): boolean {
+    return this.tier === undefined || alone || spec.hardTimeout <= this.tier.deadline
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
@@ -364,10 +385,12 @@ export class Namespace<A = unknown, E = unknown> {
   }
 
   /** Abandons the loads of a crew at their limit, whatever they are doing: they began together. */
-  private limit(flights: ReadonlyArray<Flight.Flight<A, E>>, limit: number): void {
-    const crew = flights[0]?.crew
-    if (crew === undefined || crew.aloft === 0) return
-    crew.timer = this.sleep(limit, () => {
+  limit(flights: ReadonlyArray<Flight.Flight<A, E>>): void {
+    const [first] = flights
+    if (first === undefined || first.crew.aloft === 0 || first.crew.timer !== undefined) return
+    const limit = first.job.spec.hardTimeout
+    const left = this.tier === undefined ? limit : Math.max(0, first.begunAt + limit - this.host.now())
+    first.crew.timer = this.sleep(left, () => {
       for (const flight of flights) {
         if (flight.landed) continue
         const timeout = new Job.LoadTimeout({ ...this.about(flight.name), limit })

@@ -45,10 +45,10 @@ export const look = (
   const [record, marked] = kept
   const read = Codec.readRecord(record, key, { maxBytes })
   if (Result.isFailure(read)) return { ...nothing, problem: read.failure }
-  const { jitter, stamp, tags, valueText, windows } = read.success
+  const { jitter, json, stamp, tags, valueText, windows } = read.success
   if (isVoid(read.success) || isOver(read.success, now)) return nothing
   return {
-    entry: { value: valueText, windows, jitter, tags, age: now - stamp, marked, clock: undefined },
+    entry: { value: valueText, json, windows, jitter, tags, age: now - stamp, marked, clock: undefined },
     problem: undefined,
     isFresh: isFresh(read.success, marked, policy, now)
   }

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Data, Duration, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Context, Data, Effect, Exit, Fiber, Option, Result, Stream } from "effect"
 import type * as Codec from "./Codec.ts"
 
 /**
@@ -150,7 +150,13 @@ export interface Open {
  */
 export interface Opened {
   /** Missing also where it is void or dead. `marked` is the age at which it was marked stale, -1 for never. */
-  readonly entry: (Stored & { readonly marked: number }) | undefined
+  readonly entry:
+    | (Stored & {
+      readonly marked: number
+      /** What the value's text parses to, from a store that had to parse it. Whoever has it may change it. */
+      readonly json?: unknown
+    })
+    | undefined
   /** Something is there that is no record of ours: why. The entry is missing then. */
   readonly problem: Codec.DecodeProblem | undefined
   /** `given`: load, and commit by the token. Else who holds it, for how long yet; `undefined`: not asked, or fresh. */
@@ -276,6 +282,7 @@ export const guard = (
     /** In milliseconds. */
     readonly deadline: number
     readonly now: () => number
+    readonly sleep: (millis: number) => Effect.Effect<void>
     /** Told of each call that the store has answered, or failed to; its reading of the time is in milliseconds. */
     readonly called: (space: string, operation: Operation, isAnswered: boolean, since: number) => void
     readonly time: () => number
@@ -288,38 +295,44 @@ export const guard = (
   let rests = 0
   let leftUntil = -1
   let isProbed = false
+  const deadline = new Deadline(options)
   const guarded = <Args extends ReadonlyArray<unknown>, A>(
     operation: Operation,
-    call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>
+    call: (asker: Asker, ...args: Args) => Effect.Effect<Reply<A>, StoreError>,
+    /** What the reply can be believed to say; `undefined`: it says nothing. */
+    sound?: (value: A, ...args: Args) => A | undefined
   ) =>
   (asker: Asker, ...args: Args): Effect.Effect<Reply<A>, StoreError> =>
-    Effect.suspend(() => {
-      const away = (cause: string) => new StoreError({ reason: "away", cache: asker.space, cause })
+    Effect.withFiber((caller) => {
+      const away = (cause: unknown) => Exit.fail(new StoreError({ reason: "away", cache: asker.space, cause }))
       if (failures >= PATIENCE.failures && (isProbed || options.now() < leftUntil)) {
-        return Effect.fail(away("left alone after failures"))
+        return away("left alone after failures")
       }
       const probes = failures >= PATIENCE.failures
       isProbed = probes
       const since = options.time()
       // A store is a stranger's: what it throws is a failure of its own, and what is no reply counts as none.
-      const called = Effect.suspend(() => call(asker, ...args)).pipe(
-        Effect.catchDefect((defect) =>
-          Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: defect }))
-        ),
-        Effect.flatMap((reply) => isReply(reply, store.powers) ? Effect.succeed(reply) : Effect.fail(away("no reply")))
-      )
-      return Effect.onExit(
-        Effect.timeoutOrElse(called, {
-          duration: Duration.millis(options.deadline),
-          orElse: () => Effect.fail(away(`no answer within ${options.deadline} ms`))
-        }),
-        (exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) {
-              options.called(asker.space, operation, Exit.isSuccess(exit), since)
-            }
-            ended(asker.space, probes, exit)
-          })
+      const judged = (exit: Exit.Exit<Reply<A>, StoreError>): Exit.Exit<Reply<A>, StoreError> => {
+        if (Exit.isFailure(exit)) {
+          const defect = Cause.findDefect(exit.cause)
+          return Result.isSuccess(defect) ? away(defect.success) : exit
+        }
+        if (!isReply(exit.value, store.powers)) return away("no reply")
+        if (sound === undefined) return exit
+        const value = sound(exit.value.value, ...args)
+        return value === undefined ? away("no reply") : Exit.succeed({ clock: exit.value.clock, value })
+      }
+      return deadline.within(
+        caller.context,
+        Effect.suspend(() => call(asker, ...args)),
+        (exit) => {
+          const end = exit === undefined ? away(`no answer within ${options.deadline} ms`) : judged(exit)
+          if (Exit.isSuccess(end) || !Cause.hasInterrupts(end.cause)) {
+            options.called(asker.space, operation, Exit.isSuccess(end), since)
+          }
+          ended(asker.space, probes, end)
+          return end
+        }
       )
     })
   const ended = (space: string, probes: boolean, exit: Exit.Exit<unknown, StoreError>): void => {
@@ -347,17 +360,82 @@ export const guard = (
   return {
     powers: store.powers,
     announcements: Stream.filter(store.announcements, isAnnouncement),
-    open: guarded("open", (asker, keys) =>
-      Effect.flatMap(store.open(asker, keys), ({ clock, value }) => {
-        const sound = Array.isArray(value) && value.length === keys.length ? value.map(opened) : []
-        return sound.every((each) => each !== undefined) && sound.length === keys.length
-          ? Effect.succeed({ clock, value: sound })
-          : Effect.fail(new StoreError({ reason: "away", cache: asker.space, cause: "no reply" }))
-      })),
+    open: guarded("open", store.open, (value, keys) => {
+      const sound = Array.isArray(value) ? value.flatMap((said) => opened(said) ?? []) : []
+      return sound.length === keys.length && value.length === keys.length ? sound : undefined
+    }),
     commit: guarded("commit", store.commit),
     change: guarded("change", store.change),
     lease: guarded("lease", store.lease),
     ask: guarded("ask", store.ask)
+  }
+}
+
+/** The longest that a timer is left to run for nobody, in milliseconds: it would hold up the end of a program. */
+const TICK = 100
+
+/** A call, and what its deadline does. Of one that has ended nothing else is kept. */
+interface Call {
+  readonly until: number
+  end: (() => void) | undefined
+}
+
+/**
+ * One timer for all calls, as a timer for each would cost as much as the rest of a call: the deadline is the same for
+ * all, so that who began first is over first.
+ */
+class Deadline {
+  private calls: Array<Call> = []
+  private readonly options: {
+    readonly deadline: number
+    readonly time: () => number
+    readonly sleep: (millis: number) => Effect.Effect<void>
+  }
+
+  constructor(options: Deadline["options"]) {
+    this.options = options
+  }
+
+  /** Whoever waits goes on at the deadline (`undefined`), also where the call hears no interruption. */
+  within<A, E>(
+    context: Context.Context<never>,
+    call: Effect.Effect<A, E>,
+    ended: (exit: Exit.Exit<A, E> | undefined) => Exit.Exit<A, E>
+  ): Effect.Effect<A, E> {
+    return Effect.callback((resume) => {
+      const until = this.options.time() + this.options.deadline
+      const fiber = Effect.runForkWith(context)(call)
+      const one: Call = {
+        until,
+        end: () => {
+          one.end = undefined
+          fiber.interruptUnsafe()
+          resume(ended(undefined))
+        }
+      }
+      fiber.addObserver((exit) => {
+        if (one.end === undefined) return
+        one.end = undefined
+        resume(ended(exit))
+      })
+      if (one.end === undefined) return
+      this.calls.push(one)
+      if (this.calls.length === 1) this.wait(context, until)
+      return Effect.suspend(() => Fiber.interrupt(fiber))
+    })
+  }
+
+  private wait(context: Context.Context<never>, until: number): void {
+    const { sleep, time } = this.options
+    const left = Math.max(1, Math.ceil(until - time()))
+    Effect.runForkWith(context)(sleep(Math.min(left, TICK))).addObserver(() => {
+      const now = time()
+      const calls = this.calls.filter(({ end }) => end !== undefined)
+      this.calls = calls.filter(({ until }) => until > now)
+      const [next] = this.calls
+      if (next !== undefined) this.wait(context, next.until)
+      for (const { end, until } of calls) if (until <= now) end?.()
+    })
   }
 }
 

@@ -727,7 +727,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     const read = Codec.readRecord(value, key, { maxBytes })
     if (Result.isFailure(read)) return { ...nothing, problem: read.failure }
     if (state === "odd") return { ...nothing, problem: "json" }
-    const { counter, epoch, jitter, stamp, tags, valueText, windows } = read.success
+    const { counter, epoch, jitter, json, stamp, tags, valueText, windows } = read.success
     // By its facts it was alive: a record that says something else is none of ours.
     const there = Math.floor(time) - stamp
     if (there < 0) return { ...nothing, problem: "stamp" }
@@ -736,7 +736,7 @@ const adapter = Effect.fnUntraced(function*(link: Link, { maxBytes = 16_777_216,
     const age = Math.ceil(time - stamp + received - sent)
     if (age >= windows.life) return nothing
     const clock = { epoch, counter }
-    return { ...nothing, entry: { value: valueText, age, clock, windows, jitter, tags, marked: Number(mark) } }
+    return { ...nothing, entry: { value: valueText, json, age, clock, windows, jitter, tags, marked: Number(mark) } }
   }
 
   const commit = (asker: Store.Asker, { key, stored, token }: Store.Commit) =>

@@ -360,6 +360,7 @@ describe.skipIf(!reachable)("a store in Redis", () => {
         assert.deepStrictEqual({ ...entry, age: 1000 }, {
           ...own,
           value: `{"v":[1]}`,
+          json: { v: [1] },
           clock,
           marked: -1
         })
