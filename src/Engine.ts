@@ -115,9 +115,8 @@ const machine = performance?.now.bind(performance)
  * Monotonic milliseconds. Of the machine's own clock `performance` tells them for half the price, without a bigint.
  */
 const millisOf = (clock: Clock.Clock): () => number =>
-  machine !== undefined && clock === Context.get(Context.empty(), Clock.Clock)
-    ? machine
-    : () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  (clock === Context.get(Context.empty(), Clock.Clock) ? machine : undefined) ??
+    (() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
 
 /** Builds what a layer shares; its scope closes it. Options that can't be honoured are a defect. */
 export const make = Effect.fnUntraced(function*(
@@ -192,7 +191,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       host.closed = true
       const drained = Fiber.awaitAll(Array.from(host.fibers))
-      return grace === 0 ? Effect.void : Effect.timeoutOption(Effect.interruptible(drained), grace)
+      return grace === 0 ? Effect.void : Effect.raceFirst(Effect.interruptible(drained), Effect.sleep(grace))
     }).pipe(
       Effect.andThen(Effect.suspend(() => {
         host.closing.forEach((close) => close())

@@ -458,6 +458,7 @@ export class Tier<A, E> implements Namespace.Tier<A, E> {
     if (keys.length === 0) heard([])
     else this.queue(keys, heard)
   }
+
   /** What a flight asks the store, or what it does without. */
   private asks({ approach, flight }: Waiting<A, E>): Store.Open | Said {
     const { job: { policy, spec }, name } = flight

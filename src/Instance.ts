@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
+import { Cause, Context, Effect, Exit, type Fiber, Option, Queue, Ref, Stream, SynchronizedRef } from "effect"
 import type * as Answer from "./Answer.ts"
 import * as Codec from "./Codec.ts"
 import * as Entry from "./Entry.ts"
@@ -20,9 +20,6 @@ import * as Store from "./Store.ts"
 
 /** Ends a wait. */
 type Resume<B, E> = (effect: Effect.Effect<B, E>) => void
-
-/** Waits, and answers what to do when it is interrupted. */
-type Wait<B, E> = (resume: Resume<B, E>) => Effect.Effect<void> | void
 
 /** Who reads a key. */
 interface Reader<A, E, B> {
@@ -117,19 +114,20 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const at = this.host.now()
     const entry = this.fresh(name, policy, request.spec.terms.schema, at)
     if (entry !== undefined) return Exit.succeed(request.hit(name, entry, at, policy))
-    const reader = { fiber, name, policy, request, found: undefined }
+    return this.look({ fiber, name, policy, request, found: undefined }, 1, at)
+  }
+
+  /** Looks, and does what that decides. */
+  private look<B>(reader: Reader<A, E, B>, times: number, at?: number): Effect.Effect<B, E> {
     const seen = this.glance(reader, at)
-    if (seen === ASK) return this.question(reader)
-    return Exit.isExit(seen) ? seen : this.attend({ ...reader, found: seen.status }, seen)
+    if (seen === ASK) return this.question(reader, times)
+    return Exit.isExit(seen) ? seen : this.attend({ ...reader, found: reader.found ?? seen.status }, seen)
   }
 
   /** Asks the store how far memory may be trusted, and looks again. */
   private question<B>(reader: Reader<A, E, B>, times = 1): Effect.Effect<B, E> {
     return Effect.flatMap(this.namespace.tier?.ask ?? Effect.succeed(false), (answered) => {
-      const asked = { ...reader, asked: answered && times < ASKS ? "yes" as const : "away" as const }
-      const seen = this.glance(asked)
-      if (seen === ASK) return this.question(asked, times + 1)
-      return Exit.isExit(seen) ? seen : this.attend({ ...asked, found: asked.found ?? seen.status }, seen)
+      return this.look({ ...reader, asked: answered && times < ASKS ? "yes" : "away" }, times + 1)
     })
   }
 
@@ -153,13 +151,6 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
         ? this.follow(reader, flight, true, resume)
         : resume(this.cycle(name))
     })
-  }
-
-  /** Looks once more, in this very step. */
-  private lookAgain<B>(reader: Waiting<A, E, B>): Effect.Effect<B, E> {
-    const seen = this.glance(reader)
-    if (seen === ASK) return this.question(reader)
-    return Exit.isExit(seen) ? seen : this.attend(reader, seen)
   }
 
   private cycle(name: Key.Name): Effect.Effect<never> {
@@ -261,7 +252,7 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     const { found, name, policy, request } = reader
     if (Exit.isSuccess(landing)) {
       // Memory says more now.
-      if (landing.value === undefined) return this.lookAgain({ ...reader, source: "store" })
+      if (landing.value === undefined) return this.look({ ...reader, source: "store" }, 1)
       const { at, entry, noted, pass } = landing.value
       const mine = (isStarter || (!pass && (!noted || joinedAt <= entry.clock))) && this.fits(entry, request.spec)
       // Nobody can say what a load that was joined has missed since it began.
@@ -530,26 +521,39 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const exits = new Map<Key.Name, Exit.Exit<B, E>>()
-        const waiting: Array<readonly [Key.Name, Wait<B, E>]> = []
+        const waiting: Array<readonly [Key.Name, (child: Fiber.Fiber<unknown, unknown>) => Effect.Effect<B, E>]> = []
         const flights = namespace.gather(batch, () => {
           for (const [name, request] of keys) {
             const reader = { fiber, name, policy, request, found: undefined }
             const seen = this.glance(reader)
             if (Exit.isExit(seen)) exits.set(name, seen)
-            else if (seen === ASK) waiting.push([name, (resume) => resume(this.question(reader))])
+            else if (seen === ASK) waiting.push([name, (child) => this.question({ ...reader, fiber: child })])
             else if (batch === undefined || seen.decision !== "load") {
-              waiting.push([name, (resume) => resume(this.attend({ ...reader, found: seen.status }))])
+              waiting.push([name, (child) => this.attend({ ...reader, fiber: child, found: seen.status })])
             } else {
               const flight = new Flight.Flight<A, E>(this.namespace, name, request.job(fiber), "miss")
               flight.crew.parent = fiber.getRef(Flight.Current)
               // Until the readers below have come, this call waits for them.
               flight.waiters++
               namespace.apply(name, State.departed(seen.state, flight), seen.at)
-              waiting.push([name, (resume) => this.follow({ ...reader, found: seen.status }, flight, true, resume)])
+              waiting.push([
+                name,
+                (child) =>
+                  Effect.callback((resume) =>
+                    this.follow({ ...reader, fiber: child, found: seen.status }, flight, true, resume)
+                  )
+              ])
             }
           }
         })
-        const reads = together(fiber, waiting, (name, exit) => exits.set(name, exit))
+        const reads = Effect.forEach(
+          waiting,
+          ([name, read]) =>
+            Effect.map(Effect.exit(Effect.withFiber(read)), (exit) => {
+              exits.set(name, exit)
+            }),
+          { concurrency: "unbounded", discard: true }
+        )
         return Effect.as(
           Effect.onExit(restore(reads), () =>
             Effect.sync(() => {
@@ -807,37 +811,6 @@ export class Instance<A = unknown, E = unknown> implements Answer.Origin<A, E> {
     return { ...counters, size, weight, flights: flying, backoffs: held }
   }
 }
-
-/** Side by side. What is resumed with its end needs no fiber of its own. */
-const together = <B, E>(
-  fiber: Fiber.Fiber<unknown, unknown>,
-  waits: ReadonlyArray<readonly [Key.Name, Wait<B, E>]>,
-  ended: (name: Key.Name, exit: Exit.Exit<B, E>) => void
-): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    let left = waits.length
-    if (left === 0) return resume(Effect.void)
-    const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
-    const leaves = waits.map(([name, wait]) =>
-      wait((read) => {
-        const end = (exit: Exit.Exit<B, E>) => {
-          ended(name, exit)
-          if (--left === 0) resume(Effect.void)
-        }
-        // Of what an exit is, its effect says.
-        if (Exit.isExit(read)) return end(read as Exit.Exit<B, E>)
-        const child = Effect.runForkWith(fiber.context)(read)
-        child.addObserver(end)
-        fibers.push(child)
-      })
-    )
-    return Effect.suspend(() =>
-      Effect.andThen(
-        Effect.forEach(leaves, (leave) => leave ?? Effect.void, { discard: true }),
-        Fiber.interruptAll(fibers)
-      )
-    )
-  })
 
 /** The load under way, as events tell of it. */
 const underWay = (state: State.State): { readonly load?: number } => {

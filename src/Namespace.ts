@@ -210,14 +210,8 @@ export class Namespace<A = unknown, E = unknown> {
     const load = this.fit(flight, Effect.suspend(() => flight.job.lookup(this.previous(flight))))
     if (this.tier === undefined || flight.alone) {
       this.fork(flight.crew, flight, load, (exit) => this.land(flight, exit))
-    } else {
-      this.tier.fly(
-        [flight],
-        () => this.finish(flight, load),
-        (flown, ended) => this.fork(flight.crew, flight, flown, (exit) => this.quit([flight], exit, ended))
-      )
-    }
-    if (this.isLimited(flight)) this.limit([flight])
+      this.limit([flight])
+    } else this.start([flight], flight, () => this.finish(flight, load))
   }
 
   /** The entry that is known when a lookup begins. */
@@ -236,14 +230,23 @@ export class Namespace<A = unknown, E = unknown> {
       : this.tier.finish(flight, load)
   }
 
-  /** The fiber of a crew ended: whoever has not landed shares its failure. */
-  private quit(
+  /** Takes a crew to its loads, by way of the store where there is one. */
+  private start(
     flights: ReadonlyArray<Flight.Flight<A, E>>,
-    exit: Exit.Exit<unknown, E>,
-    ended?: () => void
+    first: Flight.Flight<A, E>,
+    load: (flights: ReadonlyArray<Flight.Flight<A, E>>) => Effect.Effect<void, E>
   ): void {
-    ended?.()
-    if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
+    const { tier } = this
+    const fork = (flown: Effect.Effect<void, E>, ended?: () => void) =>
+      this.fork(first.crew, first, flown, (exit) => {
+        ended?.()
+        // Whoever has not landed shares its failure.
+        if (Exit.isFailure(exit)) { for (const flight of flights) this.land(flight, Exit.failCause(exit.cause)) }
+      })
+    if (tier === undefined) fork(load(flights))
+    else tier.fly(flights, load, fork)
+    // Over a store the timer is set once that has answered, unless the limit may end before.
+    if (tier === undefined || first.job.spec.hardTimeout <= tier.deadline) this.limit(flights)
   }
 
   private beginMany(
@@ -274,16 +277,7 @@ export class Namespace<A = unknown, E = unknown> {
             return this.finish(flight, this.fit(flight, value))
           }, { concurrency: "unbounded", discard: true })
       )
-    const fork = (flown: Effect.Effect<void, E>, ended?: () => void) =>
-      this.fork(crew, first, flown, (exit) => this.quit(flights, exit, ended))
-    if (this.tier === undefined) fork(load(flights))
-    else this.tier.fly(flights, load, fork)
-    if (this.isLimited(first)) this.limit(flights)
-  }
-
-  /** Whether its limit counts from the start; else the store answers, or fails to, before that matters. */
-  private isLimited({ alone, job: { spec } }: Flight.Flight<A, E>): boolean {
-    return this.tier === undefined || alone || spec.hardTimeout <= this.tier.deadline
+    this.start(flights, first, load)
   }
 
   /** From now on the flight counts. After the layer has closed it lands at once. */
