@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Scope, Stream, Tracer } from "effect"
 import {
   Cookies,
   Headers,
@@ -13,7 +13,9 @@ import {
   type HttpClientError,
   HttpClientRequest,
   type HttpClientResponse,
+  type HttpEffect,
   HttpRouter,
+  HttpServerError,
   HttpServerRequest,
   HttpServerRespondable,
   HttpServerResponse
@@ -397,8 +399,21 @@ interface Around {
 
 const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Around", { defaultValue: () => undefined })
 
-// A response may live on what its handler acquired, until it has been read.
-const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
+// What a handler does to its response just before it is sent. Effect finds it by this name, and has no other for it.
+interface Sending {
+  preResponseHandler: HttpEffect.PreResponseHandler | undefined
+  loggerDisabled: boolean
+}
+
+const Sending = Context.Service<Sending>("effect/http/HttpEffect/CurrentRequestState")
+
+// A response may live on what its handler acquired, until it has been read; or it is how the handler failed.
+interface Behind {
+  readonly scope: Scope.Closeable
+  readonly failed: Cause.Cause<unknown> | undefined
+}
+
+const behind = new WeakMap<HttpServerResponse.HttpServerResponse, Behind>()
 
 // How a handler failed that saw the request whole: a failure of that reader's, and of nobody else's.
 class Own {
@@ -432,16 +447,16 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   make: (_, head, body) => answerOf(head, body, false),
   tell: (response, told) => {
     const answer = HttpServerResponse.setHeaders(response, told)
-    const scope = scopes.get(response)
-    if (scope !== undefined) scopes.set(answer, scope)
+    const own = behind.get(response)
+    if (own !== undefined) behind.set(answer, own)
     return answer
   },
   // A handler that fails is a server that answers 500.
   kind: () => 500,
   isOwn: (error) => error instanceof Own,
   release: (response) => {
-    const scope = scopes.get(response)
-    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    const own = behind.get(response)
+    return own === undefined ? Effect.void : Scope.close(own.scope, Exit.void)
   },
   isValue: true
 }
@@ -481,14 +496,17 @@ const narrowed = (
     ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
     host
   })
-  const narrow = request.modify({ headers, remoteAddress: Option.none() })
-  if (request.method === "GET" && url === request.originalUrl) return narrow
   // A HEAD is answered from the answer to a GET.
-  return Object.create(narrow, {
-    method: { value: "GET", enumerable: true },
-    originalUrl: { value: url, enumerable: true },
-    headers: { value: headers, enumerable: true }
-  }) as HttpServerRequest.HttpServerRequest
+  const asGet = (narrow: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest =>
+    Object.create(narrow, {
+      method: { value: "GET", enumerable: true },
+      originalUrl: { value: url, enumerable: true },
+      headers: { value: narrow.headers, enumerable: true },
+      // A router that takes a prefix off makes another one.
+      modify: { value: (options: Parameters<typeof narrow.modify>[0]) => asGet(narrow.modify(options)) }
+    }) as HttpServerRequest.HttpServerRequest
+  const narrow = request.modify({ headers, remoteAddress: Option.none() })
+  return request.method === "GET" && url === request.originalUrl ? narrow : asGet(narrow)
 }
 
 const finished = (
@@ -540,12 +558,9 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
             const around = Context.get(context, Around)
             if (around !== undefined) {
               around.route = { ...around.route, ...route }
-              return Effect.provideService(
-                app,
-                HttpServerRequest.HttpServerRequest,
-                // Of a route that is left out nothing is kept, and nobody else is given it.
-                around.route.enabled === false ? around.request : narrowed(around.request, around.route)
-              )
+              // Where the router took a prefix off, it stays off.
+              const whole = around.request.modify({ url: request.url })
+              return Effect.provideService(app, HttpServerRequest.HttpServerRequest, shown(whole, around.route))
             }
             if (own.enabled === false) return app
             const asking = askingOf(request)
@@ -561,10 +576,13 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               (error) => error instanceof Own ? error.error as E : error
             )
             return Effect.flatMap(answered, (response) => {
-              const scope = scopes.get(response)
-              return scope === undefined
-                ? Effect.succeed(response)
-                : Effect.as(Scope.addFinalizer(outer, Scope.close(scope, Exit.void)), response)
+              const own = behind.get(response)
+              if (own === undefined) return Effect.succeed(response)
+              const close = Scope.close(own.scope, Exit.void)
+              return own.failed === undefined
+                ? Effect.as(Scope.addFinalizer(outer, close), response)
+                // It is what the handler failed with for this reader.
+                : Effect.andThen(close, Effect.failCause(own.failed as Cause.Cause<E>))
             })
           })
       }
@@ -577,6 +595,12 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
     })
   )
 
+// Of a route that is left out nothing is kept, and nobody else is given it.
+const shown = (
+  request: HttpServerRequest.HttpServerRequest,
+  route: Route
+): HttpServerRequest.HttpServerRequest => route.enabled === false ? request : narrowed(request, route)
+
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
 const detached = <E, R>(
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
@@ -585,19 +609,35 @@ const detached = <E, R>(
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) => {
+      const sending: Sending = { preResponseHandler: undefined, loggerDisabled: false }
       const inner = context.pipe(
         Context.add(Scope.Scope, scope),
         Context.add(HttpServerRequest.HttpServerRequest, narrowed(box.request, box.route)),
+        Context.add(Sending, sending),
         Context.add(Around, box)
       )
-      return Effect.matchCauseEffect(restore(Effect.provideContext(routed(responding(app), box), inner)), {
+      let failed: Cause.Cause<E> | undefined
+      const answering = Effect.flatMap(
+        responding(routed(app, box), (cause) => failed = cause),
+        (response) => sending.preResponseHandler?.(shown(box.request, box.route), response) ?? Effect.succeed(response)
+      )
+      // In the span of the load: the reader's will have ended when it is a refresh.
+      const running = Effect.contextWith((own: Context.Context<never>) => {
+        const span = Context.getOrUndefined(own, Tracer.ParentSpan)
+        const traced = span === undefined ? inner : Context.add(inner, Tracer.ParentSpan, span)
+        return Effect.provideContext(answering, traced)
+      })
+      return Effect.matchCauseEffect(restore(running), {
         onFailure: (cause) => {
-          const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
+          // What is done to responses may fail too: as its types say, that is a response.
+          const told = box.route.enabled === false
+            ? Cause.map(cause, (error) => new Own(error) as E)
+            : cause as Cause.Cause<E>
           return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
         },
         onSuccess: (response) => {
           const answer = finished(response, box.route)
-          scopes.set(answer, scope)
+          behind.set(answer, { scope, failed })
           return Effect.succeed(answer)
         }
       })
@@ -612,14 +652,26 @@ const routed = <A, E, R>(app: Effect.Effect<A, E, R>, box: Around): Effect.Effec
       return Effect.succeed(answer)
     }))
 
-// A failure that says which response it is, is one.
+// A failure that says which response it is, is one. One that Effect takes for a bad request, or for nothing found, is
+// judged as that, and stays the failure that it is.
 const responding = <E, R>(
-  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  note: (cause: Cause.Cause<E>) => void
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.catch(app, (error) =>
-    HttpServerRespondable.isRespondable(error)
-      ? HttpServerRespondable.toResponse(error)
-      : Effect.fail(error))
+  Effect.catchCause(app, (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.flatMap(HttpServerError.causeResponse(cause), ([response]) => {
+        const speaks = cause.reasons.some((reason) =>
+          reason._tag !== "Interrupt" && isResponse(reason._tag === "Fail" ? reason.error : reason.defect)
+        )
+        if (!speaks && response.status >= 500) return Effect.failCause(cause)
+        if (!speaks) note(cause)
+        return Effect.succeed(response)
+      }))
+
+const isResponse = (thrown: unknown): boolean =>
+  HttpServerResponse.isHttpServerResponse(thrown) || HttpServerRespondable.isRespondable(thrown)
 
 /**
  * Keeps the responses of the routes that its `layer` is provided to.
