@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, Layer, Option, Scope, Stream, Tracer } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Scope, Stream, Tracer } from "effect"
 import {
   Cookies,
   Headers,
@@ -407,13 +407,8 @@ interface Sending {
 
 const Sending = Context.Service<Sending>("effect/http/HttpEffect/CurrentRequestState")
 
-// A response may live on what its handler acquired, until it has been read; or it is how the handler failed.
-interface Behind {
-  readonly scope: Scope.Closeable
-  readonly failed: Cause.Cause<unknown> | undefined
-}
-
-const behind = new WeakMap<HttpServerResponse.HttpServerResponse, Behind>()
+// A response may live on what its handler acquired, until it has been read.
+const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
 
 // How a handler failed that saw the request whole: a failure of that reader's, and of nobody else's.
 class Own {
@@ -447,16 +442,16 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
   make: (_, head, body) => answerOf(head, body, false),
   tell: (response, told) => {
     const answer = HttpServerResponse.setHeaders(response, told)
-    const own = behind.get(response)
-    if (own !== undefined) behind.set(answer, own)
+    const scope = scopes.get(response)
+    if (scope !== undefined) scopes.set(answer, scope)
     return answer
   },
-  // A handler that fails is a server that answers 500.
-  kind: () => 500,
+  // A handler that fails is a server that answers 500, but for what Effect takes for something else.
+  kind: (error) => Cause.isNoSuchElementError(error) ? 404 : Predicate.isTagged(error, "SchemaError") ? 400 : 500,
   isOwn: (error) => error instanceof Own,
   release: (response) => {
-    const own = behind.get(response)
-    return own === undefined ? Effect.void : Scope.close(own.scope, Exit.void)
+    const scope = scopes.get(response)
+    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   },
   isValue: true
 }
@@ -576,13 +571,10 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
               (error) => error instanceof Own ? error.error as E : error
             )
             return Effect.flatMap(answered, (response) => {
-              const own = behind.get(response)
-              if (own === undefined) return Effect.succeed(response)
-              const close = Scope.close(own.scope, Exit.void)
-              return own.failed === undefined
-                ? Effect.as(Scope.addFinalizer(outer, close), response)
-                // It is what the handler failed with for this reader.
-                : Effect.andThen(close, Effect.failCause(own.failed as Cause.Cause<E>))
+              const scope = scopes.get(response)
+              return scope === undefined
+                ? Effect.succeed(response)
+                : Effect.as(Scope.addFinalizer(outer, Scope.close(scope, Exit.void)), response)
             })
           })
       }
@@ -616,9 +608,8 @@ const detached = <E, R>(
         Context.add(Sending, sending),
         Context.add(Around, box)
       )
-      let failed: Cause.Cause<E> | undefined
       const answering = Effect.flatMap(
-        responding(routed(app, box), (cause) => failed = cause),
+        responding(routed(app, box)),
         (response) => sending.preResponseHandler?.(shown(box.request, box.route), response) ?? Effect.succeed(response)
       )
       // In the span of the load: the reader's will have ended when it is a refresh.
@@ -637,7 +628,7 @@ const detached = <E, R>(
         },
         onSuccess: (response) => {
           const answer = finished(response, box.route)
-          behind.set(answer, { scope, failed })
+          scopes.set(answer, scope)
           return Effect.succeed(answer)
         }
       })
@@ -652,23 +643,19 @@ const routed = <A, E, R>(app: Effect.Effect<A, E, R>, box: Around): Effect.Effec
       return Effect.succeed(answer)
     }))
 
-// A failure that says which response it is, is one. One that Effect takes for a bad request, or for nothing found, is
-// judged as that, and stays the failure that it is.
+// A failure that says which response it is, is one.
 const responding = <E, R>(
-  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
-  note: (cause: Cause.Cause<E>) => void
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.catchCause(app, (cause) =>
-    Cause.hasInterruptsOnly(cause)
-      ? Effect.failCause(cause)
-      : Effect.flatMap(HttpServerError.causeResponse(cause), ([response]) => {
-        const speaks = cause.reasons.some((reason) =>
+  Effect.catchCause(
+    app,
+    (cause) =>
+      cause.reasons.some((reason) =>
           reason._tag !== "Interrupt" && isResponse(reason._tag === "Fail" ? reason.error : reason.defect)
         )
-        if (!speaks && response.status >= 500) return Effect.failCause(cause)
-        if (!speaks) note(cause)
-        return Effect.succeed(response)
-      }))
+        ? Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
+        : Effect.failCause(cause)
+  )
 
 const isResponse = (thrown: unknown): boolean =>
   HttpServerResponse.isHttpServerResponse(thrown) || HttpServerRespondable.isRespondable(thrown)

@@ -32,7 +32,7 @@ export interface Medium<L> {
   ) => L
   /** The same response with more fields, its body untouched. */
   readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
-  /** What a failure counts as: an outage of that status, or no answer. */
+  /** What a failure counts as: an answer of that status, or none. */
   readonly kind: (error: unknown) => number | "unreachable"
   /** Whether it is for who asked alone. */
   readonly isOwn?: (error: unknown) => boolean
@@ -328,7 +328,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       hardTimeout: options.timeout,
       freshFor: YEAR,
       maxAge: YEAR,
-      staleIfError: YEAR
+      // A failure that amounts to an answer voids what is kept as that answer would.
+      staleIfError: {
+        window: YEAR,
+        when: (failure) =>
+          failure._tag !== "Failed" || failure.kind === "unreachable" || HttpPolicy.isOutage(failure.kind) ||
+          HttpPolicy.isReproach(failure.kind)
+      }
     })
 
     const handle = Handle.of(cache)
