@@ -206,6 +206,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           medium.release(response),
           fail({ kind: "unreachable", reply: undefined, error: { value: error } })
         )
+      // Whole where it may be kept. Who is interrupted while it comes lets go of what it came with.
+      const reading = (response: L) =>
+        Effect.onInterrupt(
+          Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response)),
+          () => medium.release(response)
+        )
       const requestedAt = yield* wall
       const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known] : [], rules)
       const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
@@ -226,7 +232,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const isOutage = HttpPolicy.isOutage(head.status)
       const isForAll = why === undefined || why === "implicit" || why === "useless"
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
-        const body = yield* Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response))
+        const body = yield* reading(response)
         yield* medium.release(response)
         const fields = HttpPolicy.vary(head.headers)
         const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
@@ -240,9 +246,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (!asked.waits) yield* discard(response)
         return live(response)
       }
-      const body = yield* Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response))
+      const body = yield* reading(response)
       if (!(body instanceof Uint8Array)) {
         const end = Stream.ensuring(body, medium.release(response))
+        if (!asked.waits) yield* HttpBody.discard(end)
         return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, end))
       }
       yield* medium.release(response)

@@ -1,6 +1,6 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Data, Deferred, Effect, Layer, Logger, Option, Schema, Stream, Tracer } from "effect"
+import { Cause, Data, Deferred, Effect, Fiber, Layer, Logger, Option, Schema, Stream, Tracer } from "effect"
 import { Policy, Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as HttpCachePromise from "effect-swr/HttpCachePromise"
@@ -412,6 +412,42 @@ describe("what is answered from the cache", () => {
       yield* sleepLive(20)
       assert.strictEqual(open, 0)
     }).pipe(Effect.provide(cachedRoute(streamed.handler, swr, { maxBody: 5000 }))))
+})
+
+describe("I9: what a handler holds is let go", () => {
+  const kilobyte = new Uint8Array(1000)
+  const holding = (body: (n: number) => Stream.Stream<Uint8Array>) => {
+    const held = { open: 0 }
+    const { handler } = counter((n) =>
+      Effect.as(
+        Effect.acquireRelease(Effect.sync(() => held.open++), () => Effect.sync(() => held.open--)),
+        HttpServerResponse.stream(body(n))
+      )
+    )
+    return { handler, held }
+  }
+
+  const endless = holding(() => Stream.concat(Stream.succeed(kilobyte), Stream.never))
+  it.effect("when its reader leaves while its body is read", () =>
+    Effect.gen(function*() {
+      const reader = yield* Effect.forkChild(get("/a"))
+      yield* sleepLive(20)
+      assert.strictEqual(endless.held.open, 1)
+      yield* Fiber.interrupt(reader)
+      yield* sleepLive(20)
+      assert.strictEqual(endless.held.open, 0)
+    }).pipe(Effect.provide(cachedRoute(endless.handler))))
+
+  const growing = holding((n) => Stream.fromIterable(Array.from({ length: n === 1 ? 1 : 10 }, () => kilobyte)))
+  it.effect("when its body is too long to be kept, and there is nobody to read it", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* get("/a"))[0], "STALE")
+      yield* settle
+      yield* sleepLive(20)
+      assert.strictEqual(growing.held.open, 0)
+    }).pipe(Effect.provide(cachedRoute(growing.handler, swr, { maxBody: 5000 }))))
 })
 
 describe("what never ends", () => {
