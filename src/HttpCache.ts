@@ -453,6 +453,8 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   },
+  // What is around all routes runs uninterruptibly, as Effect's server has it. A reader that has left does not wait.
+  wait: Effect.interruptible,
   isValue: true
 }
 

@@ -38,6 +38,8 @@ export interface Medium<L> {
   readonly isOwn?: (error: unknown) => boolean
   /** Its body has been read, or never will be. */
   readonly release: (response: L) => Effect.Effect<void>
+  /** How a reader waits for a load, where the one who asks doesn't say whether it may be interrupted. */
+  readonly wait?: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Whether a response is a value, of which the same may be given to many. */
   readonly isValue: boolean
 }
@@ -577,7 +579,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               ? Effect.fail(verdict.error as E)
               : show(request, verdict)
           return Effect.matchEffect(
-            Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)),
+            Effect.onExit(medium.wait?.(reading) ?? reading, () => Effect.sync(() => asked.waits = false)),
             {
               onFailure: (failure) =>
                 known === undefined

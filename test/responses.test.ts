@@ -427,16 +427,21 @@ describe("I9: what a handler holds is let go", () => {
     return { handler, held }
   }
 
-  const endless = holding(() => Stream.concat(Stream.succeed(kilobyte), Stream.never))
-  it.effect("when its reader leaves while its body is read", () =>
-    Effect.gen(function*() {
-      const reader = yield* Effect.forkChild(get("/a"))
-      yield* sleepLive(20)
-      assert.strictEqual(endless.held.open, 1)
-      yield* Fiber.interrupt(reader)
-      yield* sleepLive(20)
-      assert.strictEqual(endless.held.open, 0)
-    }).pipe(Effect.provide(cachedRoute(endless.handler))))
+  for (const where of ["of a route", "around all routes"]) {
+    const endless = holding(() => Stream.concat(Stream.succeed(kilobyte), Stream.never))
+    const app = where === "of a route"
+      ? cachedRoute(endless.handler)
+      : serve(Layer.merge(HttpCache.layerGlobal(swr), HttpRouter.add("GET", "/a", endless.handler)))
+    it.effect(`R7: when its reader leaves while its body is read, by a cache ${where}`, () =>
+      Effect.gen(function*() {
+        const reader = yield* Effect.forkChild(get("/a"))
+        yield* sleepLive(20)
+        assert.strictEqual(endless.held.open, 1)
+        yield* Fiber.interrupt(reader)
+        yield* sleepLive(20)
+        assert.strictEqual(endless.held.open, 0)
+      }).pipe(Effect.provide(app)))
+  }
 
   const growing = holding((n) => Stream.fromIterable(Array.from({ length: n === 1 ? 1 : 10 }, () => kilobyte)))
   it.effect("when its body is too long to be kept, and there is nobody to read it", () =>
