@@ -610,10 +610,12 @@ const detached = <E, R>(
         Context.add(Sending, sending),
         Context.add(Around, box)
       )
-      const answering = Effect.flatMap(
-        responding(routed(app, box)),
-        (response) => sending.preResponseHandler?.(shown(box.request, box.route), response) ?? Effect.succeed(response)
-      )
+      const send = (response: HttpServerResponse.HttpServerResponse) =>
+        Effect.catch(
+          sending.preResponseHandler?.(shown(box.request, box.route), response) ?? Effect.succeed(response),
+          HttpServerRespondable.toResponse
+        )
+      const answering = Effect.flatMap(responding(routed(app, box)), send)
       // In the span of the load: the reader's will have ended when it is a refresh.
       const running = Effect.contextWith((own: Context.Context<never>) => {
         const span = Context.getOrUndefined(own, Tracer.ParentSpan)
@@ -622,10 +624,7 @@ const detached = <E, R>(
       })
       return Effect.matchCauseEffect(restore(running), {
         onFailure: (cause) => {
-          // What is done to responses may fail too: as its types say, that is a response.
-          const told = box.route.enabled === false
-            ? Cause.map(cause, (error) => new Own(error) as E)
-            : cause as Cause.Cause<E>
+          const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
           return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
         },
         onSuccess: (response) => {
