@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Scope, Stream, Tracer } from "effect"
 import {
   Cookies,
   Headers,
@@ -13,7 +13,9 @@ import {
   type HttpClientError,
   HttpClientRequest,
   type HttpClientResponse,
+  type HttpEffect,
   HttpRouter,
+  HttpServerError,
   HttpServerRequest,
   HttpServerRespondable,
   HttpServerResponse
@@ -397,6 +399,14 @@ interface Around {
 
 const Around = Context.Reference<Around | undefined>("effect-swr/HttpCache/Around", { defaultValue: () => undefined })
 
+// What a handler does to its response just before it is sent. Effect finds it by this name, and has no other for it.
+interface Sending {
+  preResponseHandler: HttpEffect.PreResponseHandler | undefined
+  loggerDisabled: boolean
+}
+
+const Sending = Context.Service<Sending>("effect/http/HttpEffect/CurrentRequestState")
+
 // A response may live on what its handler acquired, until it has been read.
 const scopes = new WeakMap<HttpServerResponse.HttpServerResponse, Scope.Closeable>()
 
@@ -436,13 +446,15 @@ const server: HttpExchange.Medium<HttpServerResponse.HttpServerResponse> = {
     if (scope !== undefined) scopes.set(answer, scope)
     return answer
   },
-  // A handler that fails is a server that answers 500.
-  kind: () => 500,
+  // A handler that fails is a server that answers 500, but for what Effect takes for something else.
+  kind: (error) => Cause.isNoSuchElementError(error) ? 404 : Predicate.isTagged(error, "SchemaError") ? 400 : 500,
   isOwn: (error) => error instanceof Own,
   release: (response) => {
     const scope = scopes.get(response)
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   },
+  // What is around all routes runs uninterruptibly, as Effect's server has it. A reader that has left does not wait.
+  wait: Effect.interruptible,
   isValue: true
 }
 
@@ -481,14 +493,17 @@ const narrowed = (
     ...Object.fromEntries(Object.entries(request.headers).filter(([name]) => fields.includes(name))),
     host
   })
-  const narrow = request.modify({ headers, remoteAddress: Option.none() })
-  if (request.method === "GET" && url === request.originalUrl) return narrow
   // A HEAD is answered from the answer to a GET.
-  return Object.create(narrow, {
-    method: { value: "GET", enumerable: true },
-    originalUrl: { value: url, enumerable: true },
-    headers: { value: headers, enumerable: true }
-  }) as HttpServerRequest.HttpServerRequest
+  const asGet = (narrow: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest =>
+    Object.create(narrow, {
+      method: { value: "GET", enumerable: true },
+      originalUrl: { value: url, enumerable: true },
+      headers: { value: narrow.headers, enumerable: true },
+      // A router that takes a prefix off makes another one.
+      modify: { value: (options: Parameters<typeof narrow.modify>[0]) => asGet(narrow.modify(options)) }
+    }) as HttpServerRequest.HttpServerRequest
+  const narrow = request.modify({ headers, remoteAddress: Option.none() })
+  return request.method === "GET" && url === request.originalUrl ? narrow : asGet(narrow)
 }
 
 const finished = (
@@ -540,12 +555,9 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
             const around = Context.get(context, Around)
             if (around !== undefined) {
               around.route = { ...around.route, ...route }
-              return Effect.provideService(
-                app,
-                HttpServerRequest.HttpServerRequest,
-                // Of a route that is left out nothing is kept, and nobody else is given it.
-                around.route.enabled === false ? around.request : narrowed(around.request, around.route)
-              )
+              // Where the router took a prefix off, it stays off.
+              const whole = around.request.modify({ url: request.url })
+              return Effect.provideService(app, HttpServerRequest.HttpServerRequest, shown(whole, around.route))
             }
             if (own.enabled === false) return app
             const asking = askingOf(request)
@@ -577,6 +589,12 @@ export const layer = (options: Options & Route = {}): Layer.Layer<HttpCache, nev
     })
   )
 
+// Of a route that is left out nothing is kept, and nobody else is given it.
+const shown = (
+  request: HttpServerRequest.HttpServerRequest,
+  route: Route
+): HttpServerRequest.HttpServerRequest => route.enabled === false ? request : narrowed(request, route)
+
 // Runs the application for whoever asks, and not for one reader: in a scope of its own, on a narrowed request.
 const detached = <E, R>(
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
@@ -585,12 +603,26 @@ const detached = <E, R>(
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) => {
+      const sending: Sending = { preResponseHandler: undefined, loggerDisabled: false }
       const inner = context.pipe(
         Context.add(Scope.Scope, scope),
         Context.add(HttpServerRequest.HttpServerRequest, narrowed(box.request, box.route)),
+        Context.add(Sending, sending),
         Context.add(Around, box)
       )
-      return Effect.matchCauseEffect(restore(Effect.provideContext(routed(responding(app), box), inner)), {
+      const send = (response: HttpServerResponse.HttpServerResponse) =>
+        Effect.catch(
+          sending.preResponseHandler?.(shown(box.request, box.route), response) ?? Effect.succeed(response),
+          HttpServerRespondable.toResponse
+        )
+      const answering = Effect.flatMap(responding(routed(app, box)), send)
+      // In the span of the load: the reader's will have ended when it is a refresh.
+      const running = Effect.contextWith((own: Context.Context<never>) => {
+        const span = Context.getOrUndefined(own, Tracer.ParentSpan)
+        const traced = span === undefined ? inner : Context.add(inner, Tracer.ParentSpan, span)
+        return Effect.provideContext(answering, traced)
+      })
+      return Effect.matchCauseEffect(restore(running), {
         onFailure: (cause) => {
           const told = box.route.enabled === false ? Cause.map(cause, (error) => new Own(error) as E) : cause
           return Effect.andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(told))
@@ -616,10 +648,18 @@ const routed = <A, E, R>(app: Effect.Effect<A, E, R>, box: Around): Effect.Effec
 const responding = <E, R>(
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.catch(app, (error) =>
-    HttpServerRespondable.isRespondable(error)
-      ? HttpServerRespondable.toResponse(error)
-      : Effect.fail(error))
+  Effect.catchCause(
+    app,
+    (cause) =>
+      cause.reasons.some((reason) =>
+          reason._tag !== "Interrupt" && isResponse(reason._tag === "Fail" ? reason.error : reason.defect)
+        )
+        ? Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
+        : Effect.failCause(cause)
+  )
+
+const isResponse = (thrown: unknown): boolean =>
+  HttpServerResponse.isHttpServerResponse(thrown) || HttpServerRespondable.isRespondable(thrown)
 
 /**
  * Keeps the responses of the routes that its `layer` is provided to.

@@ -72,7 +72,8 @@ export interface Exchange {
   readonly pattern?: string | undefined
   /**
    * Runs the handler for whoever asks: now, or behind the readers' backs. Must not touch the reader's connection. A
-   * rejection counts as 500; those who wait, and have no old response to be given, get it.
+   * rejection counts as 500, or as the `status` or `statusCode` of its error; those who wait, and have no old response
+   * to be given, get it.
    */
   readonly run: (request: Narrowed) => PromiseLike<Ran>
   /** Lets the handler answer its reader by itself; resolves with what it answered once it has. */
@@ -111,6 +112,13 @@ class Passed {
   }
 }
 
+// A handler that fails is a server that answers 500, or what its error says by the names that frameworks look for.
+const statusOf = (error: unknown): number => {
+  if (typeof error !== "object" || error === null) return 500
+  const status = "status" in error ? error.status : "statusCode" in error ? error.statusCode : undefined
+  return typeof status === "number" && status >= 400 && status <= 599 ? status : 500
+}
+
 // Of routes whose responses are not kept: for the cache alone they say so.
 const off = new WeakSet<Reply>()
 
@@ -128,8 +136,7 @@ const medium: HttpExchange.Medium<Reply> = {
       body: body instanceof Uint8Array ? body : Stream.toReadableStream(body)
     }),
   tell: (reply, told) => reply instanceof Passed ? reply : { ...reply, headers: { ...reply.headers, ...told } },
-  // A handler that fails is a server that answers 500.
-  kind: () => 500,
+  kind: statusOf,
   release: () => Effect.void,
   isValue: true
 }

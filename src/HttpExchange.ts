@@ -32,12 +32,14 @@ export interface Medium<L> {
   ) => L
   /** The same response with more fields, its body untouched. */
   readonly tell: (response: L, headers: Readonly<Record<string, string>>) => L
-  /** What a failure counts as: an outage of that status, or no answer. */
+  /** What a failure counts as: an answer of that status, or none. */
   readonly kind: (error: unknown) => number | "unreachable"
   /** Whether it is for who asked alone. */
   readonly isOwn?: (error: unknown) => boolean
   /** Its body has been read, or never will be. */
   readonly release: (response: L) => Effect.Effect<void>
+  /** How a reader waits for a load, where the one who asks doesn't say whether it may be interrupted. */
+  readonly wait?: <A, E>(reading: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Whether a response is a value, of which the same may be given to many. */
   readonly isValue: boolean
 }
@@ -206,6 +208,12 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
           medium.release(response),
           fail({ kind: "unreachable", reply: undefined, error: { value: error } })
         )
+      // Whole where it may be kept. Who is interrupted while it comes lets go of what it came with.
+      const reading = (response: L) =>
+        Effect.onInterrupt(
+          Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response)),
+          () => medium.release(response)
+        )
       const requestedAt = yield* wall
       const wanted = HttpPolicy.refresh(request, isConditional && known !== undefined ? [known] : [], rules)
       const response = yield* Effect.mapError(asked.forward(wanted), unanswered)
@@ -226,7 +234,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       const isOutage = HttpPolicy.isOutage(head.status)
       const isForAll = why === undefined || why === "implicit" || why === "useless"
       if (isOutage && (known !== undefined || (why !== undefined && isForAll))) {
-        const body = yield* Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response))
+        const body = yield* reading(response)
         yield* medium.release(response)
         const fields = HttpPolicy.vary(head.headers)
         const readers = isForAll && fields !== "*" ? HttpPolicy.variant(fields, request.headers) : undefined
@@ -240,9 +248,10 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
         if (!asked.waits) yield* discard(response)
         return live(response)
       }
-      const body = yield* Effect.catch(HttpBody.read(medium.body(response), rules.maxBody), cut(response))
+      const body = yield* reading(response)
       if (!(body instanceof Uint8Array)) {
         const end = Stream.ensuring(body, medium.release(response))
+        if (!asked.waits) yield* HttpBody.discard(end)
         return live(medium.make(request, { ...head, headers: Headers.endToEnd(head.headers) }, end))
       }
       yield* medium.release(response)
@@ -328,7 +337,13 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
       hardTimeout: options.timeout,
       freshFor: YEAR,
       maxAge: YEAR,
-      staleIfError: YEAR
+      // A failure that amounts to an answer voids what is kept as that answer would.
+      staleIfError: {
+        window: YEAR,
+        when: (failure) =>
+          failure._tag !== "Failed" || failure.kind === "unreachable" || HttpPolicy.isOutage(failure.kind) ||
+          HttpPolicy.isReproach(failure.kind)
+      }
     })
 
     const handle = Handle.of(cache)
@@ -564,7 +579,7 @@ export const make = <L>(medium: Medium<L>, options: Options): Effect.Effect<Exch
               ? Effect.fail(verdict.error as E)
               : show(request, verdict)
           return Effect.matchEffect(
-            Effect.onExit(reading, () => Effect.sync(() => asked.waits = false)),
+            Effect.onExit(medium.wait?.(reading) ?? reading, () => Effect.sync(() => asked.waits = false)),
             {
               onFailure: (failure) =>
                 known === undefined

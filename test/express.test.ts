@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SwrPromise from "effect-swr/SwrPromise"
 import express, { type NextFunction, type Request, type Response } from "express"
+import { readFile } from "node:fs/promises"
 import { Agent } from "node:http"
 import type { AddressInfo } from "node:net"
 import { pipeline, Readable } from "node:stream"
@@ -146,6 +147,22 @@ describe("Express: what handlers do", () => {
     assert.strictEqual(count.runs, 1)
   })
 
+  it("R10: an error that says 404 is an answer: nothing old stands in for it, and error handlers are told", async () => {
+    let runs = 0
+    const { get, pass, see } = await built((app, cache) => {
+      app.get("/a", cache.route(swr), (_, res) => {
+        if (++runs > 1) throw Object.assign(new Error("no such page"), { status: 404 })
+        res.send("v1")
+      })
+      app.use((error: Error, _: Request, res: Response, __: NextFunction) => void res.status(404).send(error.message))
+    })
+    assert.deepStrictEqual(await see("/a"), ["MISS", "v1"])
+    await pass("15 seconds")
+    assert.deepStrictEqual(await see("/a"), ["STALE", "v1"])
+    await until(() => runs === 2)
+    assert.containsSubset(await get("/a"), { status: 404, text: "no such page" })
+  })
+
   it("W-EX-1: a handler that breaks off is a failure, and a reader that leaves a long body ends it", async () => {
     let left = 0
     const { get, url } = await built((app, cache) => {
@@ -165,6 +182,47 @@ describe("Express: what handlers do", () => {
     const response = await fetch(`${url}/endless`)
     await response.body?.cancel()
     await until(() => left === 1)
+  })
+
+  it("W-EX-1: a file, one that is missing, a view that fails, trailers: as without a cache", async () => {
+    const { get, see } = await built((app, cache) => {
+      app.engine("html", (_, __, done) => done(new Error("no engine")))
+      app.get("/file/:name", cache.route(swr), ({ path }, res) => {
+        res.sendFile(path.slice("/file/".length), { root: import.meta.dirname, cacheControl: false })
+      })
+      app.get("/view", cache.route(swr), (_, res) => res.render("express.test.html", { settings: {} }))
+      app.get("/trailers", cache.route(swr), (_, res) => {
+        res.setHeader("trailer", "x-sum")
+        res.write("a")
+        res.addTrailers({ "x-sum": "1" })
+        res.end("b")
+      })
+      app.use((error: Error & { readonly status?: number }, _: Request, res: Response, __: NextFunction) =>
+        void res.status(error.status ?? 500).send("told")
+      )
+    })
+    const file = await readFile(import.meta.filename, "utf8")
+    for (const found of ["MISS", "HIT"]) {
+      assert.deepStrictEqual(await see("/file/express.test.ts"), [found, file])
+      assert.containsSubset(await get("/file/none.ts"), { status: 404, text: "told" })
+      assert.containsSubset(await get("/view"), { status: 500, text: "told" })
+      assert.deepStrictEqual(await see("/trailers"), [found, "ab"])
+    }
+  })
+
+  it("W-EX-9: what reads cookies finds none behind its own route too, and may sign one", async () => {
+    const { get } = await built((app, cache) => {
+      // As `cookie-parser` does.
+      app.use((req, _, next) => {
+        Object.assign(req, { secret: "s", cookies: { user: req.headers.cookie }, signedCookies: {} })
+        next()
+      })
+      app.get("/a", cache.route(swr), ({ cookies, signedCookies }, res) => {
+        res.cookie("b", "1", { signed: true }).json([Object.keys(cookies), Object.keys(signedCookies)])
+      })
+    }, { ignoreCookies: true })
+    const { headers, text } = await get("/a", { cookie: "user=ada" })
+    assert.deepStrictEqual([text, String(headers["set-cookie"]).slice(0, 7)], ["[[],[]]", "b=s%3A1"])
   })
 
   it("EX-15 differs: a route of a RegExp, or of several paths, is voided by the paths it was asked by", async () => {

@@ -89,6 +89,30 @@ describe("Fastify: its own", () => {
     assert.deepStrictEqual(await see("/a"), ["MISS", "got"])
   })
 
+  it("section 2: a handler is told of no client of the injection's, and what has no type is given none", async () => {
+    const { get } = await visit(
+      (options) => {
+        const site = open(options)
+        site.app.get("/who", { onRequest: site.route(swr) }, ({ headers }) => Promise.resolve(Object.keys(headers)))
+        site.app.get("/raw", { onRequest: site.route(swr) }, (_, reply) => {
+          reply.hijack()
+          reply.raw.end("raw")
+        })
+        return site
+      },
+      {},
+      () => {}
+    )
+    for (const found of ["MISS", "HIT"]) {
+      assert.containsSubset(await get("/who", { "user-agent": "curl" }), { found, text: `["host"]` })
+      const { headers, text } = await get("/raw")
+      assert.deepStrictEqual(
+        [text, headers["x-cache"], headers["content-type"], headers["content-length"]],
+        ["raw", found, undefined, "3"]
+      )
+    }
+  })
+
   it("EX-14: behind a proxy that is trusted, scheme and host are those that the reader asked by", async () => {
     const { see } = await visit(
       (options) => {

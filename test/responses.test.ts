@@ -1,12 +1,14 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Deferred, Effect, Layer, Logger, Option, Stream } from "effect"
+import { Cause, Data, Deferred, Effect, Fiber, Layer, Logger, Option, Schema, Stream, Tracer } from "effect"
 import { Policy, Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as HttpCachePromise from "effect-swr/HttpCachePromise"
 import * as SwrPromise from "effect-swr/SwrPromise"
 import {
   HttpClient,
+  HttpClientRequest,
+  HttpEffect,
   HttpMiddleware,
   HttpRouter,
   HttpServer,
@@ -14,6 +16,7 @@ import {
   HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSecurity } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { defect, settle } from "./Origin.ts"
@@ -411,6 +414,47 @@ describe("what is answered from the cache", () => {
     }).pipe(Effect.provide(cachedRoute(streamed.handler, swr, { maxBody: 5000 }))))
 })
 
+describe("I9: what a handler holds is let go", () => {
+  const kilobyte = new Uint8Array(1000)
+  const holding = (body: (n: number) => Stream.Stream<Uint8Array>) => {
+    const held = { open: 0 }
+    const { handler } = counter((n) =>
+      Effect.as(
+        Effect.acquireRelease(Effect.sync(() => held.open++), () => Effect.sync(() => held.open--)),
+        HttpServerResponse.stream(body(n))
+      )
+    )
+    return { handler, held }
+  }
+
+  for (const where of ["of a route", "around all routes"]) {
+    const endless = holding(() => Stream.concat(Stream.succeed(kilobyte), Stream.never))
+    const app = where === "of a route"
+      ? cachedRoute(endless.handler)
+      : serve(Layer.merge(HttpCache.layerGlobal(swr), HttpRouter.add("GET", "/a", endless.handler)))
+    it.effect(`R7: when its reader leaves while its body is read, by a cache ${where}`, () =>
+      Effect.gen(function*() {
+        const reader = yield* Effect.forkChild(get("/a"))
+        yield* sleepLive(20)
+        assert.strictEqual(endless.held.open, 1)
+        yield* Fiber.interrupt(reader)
+        yield* sleepLive(20)
+        assert.strictEqual(endless.held.open, 0)
+      }).pipe(Effect.provide(app)))
+  }
+
+  const growing = holding((n) => Stream.fromIterable(Array.from({ length: n === 1 ? 1 : 10 }, () => kilobyte)))
+  it.effect("when its body is too long to be kept, and there is nobody to read it", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* get("/a"))[0], "STALE")
+      yield* settle
+      yield* sleepLive(20)
+      assert.strictEqual(growing.held.open, 0)
+    }).pipe(Effect.provide(cachedRoute(growing.handler, swr, { maxBody: 5000 }))))
+})
+
 describe("what never ends", () => {
   const events = counter((n) =>
     Effect.succeed(
@@ -533,6 +577,221 @@ describe("what is added to each answer by itself", () => {
         }
       }).pipe(Effect.provide(serve(app))))
   }
+})
+
+describe("what a handler asks to be done before its response is sent", () => {
+  const asking = (change: (response: HttpServerResponse.HttpServerResponse) => HttpServerResponse.HttpServerResponse) =>
+    counter((n) =>
+      HttpEffect.appendPreResponseHandler((_, response) => Effect.succeed(change(response))).pipe(
+        Effect.as(HttpServerResponse.text(`v${n}`))
+      )
+    )
+  const named = asking(HttpServerResponse.setHeader("x-name", "Ada"))
+  it.effect("is done once, to what is kept: a hit bears it too", () =>
+    Effect.gen(function*() {
+      for (const found of ["MISS", "HIT"]) {
+        assert.containsSubset(yield* fetched("/a"), { "x-cache": found, "x-name": "Ada", text: "v1" })
+      }
+    }).pipe(Effect.provide(cachedRoute(named.handler))))
+
+  const greeted = asking(HttpServerResponse.setCookieUnsafe("session", "1"))
+  it.effect("and where that sets a cookie, nothing is kept", () =>
+    Effect.gen(function*() {
+      for (const text of ["v1", "v2"]) {
+        const response = yield* HttpClient.get("/a")
+        assert.deepStrictEqual(
+          [response.headers["x-cache"], yield* response.text, Object.keys(response.cookies.cookies)],
+          ["MISS", text, ["session"]]
+        )
+      }
+      assert.strictEqual(greeted.counts.runs, 2)
+    }).pipe(Effect.provide(cachedRoute(greeted.handler))))
+})
+
+describe("a failure that Effect answers otherwise than with 500", () => {
+  const gone = HttpServerResponse.text("gone", { status: 410 })
+  const failures: Readonly<Record<string, readonly [string, Effect.Effect<never, unknown>]>> = {
+    "nothing found": ["404", Effect.fail(new Cause.NoSuchElementError())],
+    "a response, as a defect": ["410", Effect.die(gone)],
+    "an error that is a response, as a defect": [
+      "410",
+      Effect.die({ [HttpServerRespondable.symbol]: () => Effect.succeed(gone) })
+    ]
+  }
+  for (const [what, [status, failure]] of Object.entries(failures)) {
+    const { handler } = counter((n) => n === 1 ? Effect.succeed(HttpServerResponse.text("v1")) : failure)
+    it.effect(`R10: ${what}: it is an answer, and nothing old stands in for it`, () =>
+      Effect.gen(function*() {
+        yield* get("/a")
+        yield* TestClock.adjust("15 seconds")
+        assert.deepStrictEqual(yield* get("/a"), ["STALE", "v1"])
+        yield* settle
+        assert.strictEqual((yield* fetched("/a"))["status"], status)
+      }).pipe(Effect.provide(cachedRoute(handler))))
+  }
+
+  const { handler: strict } = counter((n) =>
+    Effect.as(Schema.decodeUnknownEffect(Schema.Int)(n === 1 ? n : "x"), HttpServerResponse.text(`v${n}`))
+  )
+  it.effect("section 4: a bad request is told of who asked, and takes nothing from others", () =>
+    Effect.gen(function*() {
+      yield* get("/a")
+      assert.strictEqual((yield* fetched("/a", { "cache-control": "no-cache" }))["status"], "400")
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "v1"])
+    }).pipe(Effect.provide(cachedRoute(strict))))
+
+  it.effect("it stays the failure it is, for a middleware around the cache", () => {
+    const outside = HttpRouter.middleware(
+      Effect.catchIf(Cause.isNoSuchElementError, () => Effect.succeed(HttpServerResponse.text("no such page"))),
+      { global: true }
+    )
+    return Effect.gen(function*() {
+      const told = [undefined, "no such page"] as const
+      assert.deepStrictEqual([yield* get("/a"), yield* get("/a")], [told, told])
+    }).pipe(Effect.provide(serve(Layer.mergeAll(
+      outside,
+      HttpCache.layerGlobal(swr),
+      HttpRouter.add("GET", "/a", Effect.fail(new Cause.NoSuchElementError()))
+    ))))
+  })
+})
+
+describe("a router with a prefix", () => {
+  const seen = Effect.map(
+    HttpServerRequest.HttpServerRequest,
+    ({ method, originalUrl, url }) => HttpServerResponse.text(`${method} ${url} ${new URL(originalUrl).pathname}`)
+  )
+  const below = HttpRouter.use((router) => router.prefixed("/v1").add("*", "/a", seen))
+  const kept = HttpCache.route(swr).layer
+  const apps = {
+    "a cached route": below.pipe(Layer.provide(kept)),
+    "the cache around all routes": Layer.merge(HttpCache.layerGlobal(swr), below),
+    "both": Layer.merge(HttpCache.layerGlobal(swr), below.pipe(Layer.provide(kept))),
+    "a route that is left out": Layer.merge(
+      HttpCache.layerGlobal(swr),
+      below.pipe(Layer.provide(HttpCache.route({ enabled: false }).layer))
+    )
+  }
+  for (const [where, app] of Object.entries(apps)) {
+    it.effect(`${where}: the handler is shown what is left of its path`, () =>
+      Effect.gen(function*() {
+        const left = where === "a route that is left out"
+        assert.deepStrictEqual(yield* get("/v1/a"), ["MISS", "GET /a /v1/a"])
+        yield* TestClock.adjust("15 seconds")
+        // Refreshed for a HEAD, it is run as for a GET.
+        yield* HttpClient.head("/v1/a")
+        yield* settle
+        assert.deepStrictEqual(yield* get("/v1/a"), [left ? "MISS" : "HIT", "GET /a /v1/a"])
+      }).pipe(Effect.provide(serve(app))))
+  }
+})
+
+describe("the spans of a handler", () => {
+  const handler = Effect.succeed(HttpServerResponse.text("a")).pipe(Effect.withSpan("query"))
+  it.effect("R8: belong to the load that ran it, and not to the reader, whose span may have ended", () => {
+    const spans: Array<Tracer.Span> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        const span = new Tracer.NativeSpan(options)
+        spans.push(span)
+        return span
+      }
+    })
+    return Effect.gen(function*() {
+      yield* get("/a")
+      yield* TestClock.adjust("15 seconds")
+      yield* get("/a")
+      yield* settle
+      const queries = spans.filter(({ name }) => name === "query")
+      assert.lengthOf(queries, 2)
+      for (const { parent } of queries) {
+        const load = spans.find(({ spanId }) => spanId === Option.getOrUndefined(parent)?.spanId)
+        assert.strictEqual(load?.name, "responses.load")
+        assert.lengthOf(load?.links ?? [], 1)
+      }
+    }).pipe(
+      Effect.provide(cachedRoute(handler)),
+      Effect.provideService(Tracer.Tracer, tracer)
+    )
+  })
+})
+
+describe("HttpApi", () => {
+  class User extends Schema.Class<User>("User")({ id: Schema.Int, name: Schema.String }) {}
+  class NoUser extends Schema.TaggedError<NoUser>()("NoUser", { id: Schema.Int }, { httpApiStatus: 404 }) {}
+  const key = HttpApiSecurity.apiKey({ in: "cookie", key: "session" })
+  const params = { id: Schema.FiniteFromString }
+  const api = HttpApi.make("api").add(
+    HttpApiGroup.make("users").add(
+      HttpApiEndpoint.get("one", "/:id", { params, success: User, error: NoUser }),
+      HttpApiEndpoint.patch("rename", "/:id", { params, payload: Schema.Struct({ name: Schema.String }) }),
+      HttpApiEndpoint.get("login", "/login/now", { success: Schema.String })
+    ).prefix("/users")
+  )
+  const app = Effect.sync(() => {
+    const names = new Map([[1, "Ada"]])
+    const counts = { runs: 0 }
+    const users = HttpApiBuilder.group(api, "users", (handlers) =>
+      handlers
+        .handle("one", ({ params: { id } }) =>
+          Effect.suspend(() => {
+            counts.runs++
+            const name = names.get(id)
+            return name === undefined ? Effect.fail(new NoUser({ id })) : Effect.succeed(new User({ id, name }))
+          }))
+        .handle("rename", ({ params: { id }, payload: { name } }) => Effect.sync(() => void names.set(id, name)))
+        .handle("login", () => Effect.as(HttpApiBuilder.securitySetCookie(key, "s1"), "welcome")))
+    const routes = HttpApiBuilder.layer(api).pipe(
+      Layer.provide(users),
+      Layer.provide(HttpCache.route(swr).layer)
+    )
+    return { counts, names, routes }
+  })
+  const ada = JSON.stringify({ id: 1, name: "Ada" })
+  const eve = JSON.stringify({ id: 1, name: "Eve" })
+
+  it.effect("an endpoint is kept by its path; an error is told with its status, and its page is not kept", () =>
+    Effect.gen(function*() {
+      const { counts, names, routes } = yield* app
+      yield* Effect.gen(function*() {
+        assert.deepStrictEqual([yield* get("/users/1"), yield* get("/users/1")], [["MISS", ada], ["HIT", ada]])
+        const none = { status: "404", "x-cache": "MISS", text: `{"_tag":"NoUser","id":2}` }
+        assert.containsSubset([yield* fetched("/users/2"), yield* fetched("/users/2")], [none, none])
+        assert.strictEqual((yield* fetched("/users/x"))["status"], "400")
+        assert.strictEqual(counts.runs, 3)
+        names.delete(1)
+        yield* TestClock.adjust("15 seconds")
+        assert.deepStrictEqual(yield* get("/users/1"), ["STALE", ada])
+        yield* settle
+        assert.strictEqual((yield* fetched("/users/1"))["status"], "404")
+      }).pipe(Effect.provide(serve(routes)))
+    }))
+
+  it.effect("EX-19, EX-22: a write voids its URL, and `invalidateRoute` all of an endpoint by its path", () =>
+    Effect.gen(function*() {
+      const { names, routes } = yield* app
+      yield* Effect.gen(function*() {
+        const { invalidateRoute } = yield* HttpCache.HttpCache
+        yield* get("/users/1")
+        const patch = HttpClientRequest.patch("/users/1").pipe(HttpClientRequest.bodyJsonUnsafe({ name: "Eve" }))
+        assert.strictEqual((yield* HttpClient.execute(patch)).status, 204)
+        assert.deepStrictEqual([yield* get("/users/1"), yield* get("/users/1")], [["MISS", eve], ["HIT", eve]])
+        names.set(1, "Ada")
+        yield* invalidateRoute("/users/:id")
+        assert.deepStrictEqual(yield* get("/users/1"), ["MISS", ada])
+      }).pipe(Effect.provide(serve(routes)))
+    }))
+
+  it.effect("W-EX-9: an endpoint that sets a cookie does so for each reader", () =>
+    Effect.gen(function*() {
+      const { routes } = yield* app
+      yield* Effect.gen(function*() {
+        for (const reader of ["one", "another"]) {
+          const { cookies, headers } = yield* HttpClient.get("/users/login/now")
+          assert.deepStrictEqual([headers["x-cache"], Object.keys(cookies.cookies)], ["MISS", ["session"]], reader)
+        }
+      }).pipe(Effect.provide(serve(routes)))
+    }))
 })
 
 describe("one cache around all routes", () => {

@@ -159,6 +159,8 @@ const proceed = (
   if (layer === undefined) return reject("route")
   const next = (error?: unknown) =>
     error === undefined || error === null ? proceed(rest, req, res, reject) : reject(error)
+  // What Express does by itself, such as to send a file, fails by this one.
+  req.next = next
   // What it throws is a rejection too.
   new Promise((done) => done(layer.handle(req, res, next))).catch(reject)
 }
@@ -181,7 +183,9 @@ const detach = (req: Request, path: string, headers: Readonly<Record<string, str
     url: path,
     headers: { ...headers },
     rawHeaders: Object.entries(headers).flat(),
-    httpVersion: req.httpVersion,
+    httpVersion: "1.1",
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
     complete: true
   })
   detached.push(null)
@@ -193,8 +197,11 @@ const adopt = (req: Request, res: Response, detached: IncomingMessage, path: str
   const { baseUrl, params, route, url } = req
   const query = /\?[^]*$/.exec(path)?.[0] ?? ""
   const own = { baseUrl, originalUrl: path, params, res, route, url: `${url.replace(/\?[^]*$/, "")}${query}` }
+  // Where cookies are read it has none, and the application's secret.
+  const cookies = "cookies" in req ? { cookies: {}, signedCookies: {} } : {}
+  const secret = "secret" in req ? { secret: req.secret } : {}
   // It is what Express makes of a request: its prototype is the application's.
-  return Object.assign(Object.setPrototypeOf(detached, Object.getPrototypeOf(req)), own) as Request
+  return Object.assign(Object.setPrototypeOf(detached, Object.getPrototypeOf(req)), own, cookies, secret) as Request
 }
 
 const adoptResponse = (res: Response, req: IncomingMessage, response: ServerResponse): Response => {

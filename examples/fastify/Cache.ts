@@ -38,6 +38,8 @@ export const createCache = (
     const box = inside.get(raw) ?? runs.get(String(raw.headers[MARK]))
     if (box === undefined) return undefined
     delete raw.headers[MARK]
+    // Injecting says so; the reader did not.
+    if (raw.headers["user-agent"] === "lightMyRequest") delete raw.headers["user-agent"]
     inside.set(raw, box)
     return box
   }
@@ -142,8 +144,12 @@ const send = (reply: FastifyReply, { body, headers, status }: HttpCachePromise.R
   const vary = new Set(names.map((name) => name.trim()).filter((name) => name !== ""))
   for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.header(name, value)
   if (vary.size > 0) reply.header("vary", [...vary].join(", "))
-  // Fastify takes bytes and Web streams, and lets go of a stream whose reader has left.
-  void reply.send(body instanceof Uint8Array && body.length === 0 ? undefined : body)
+  // Fastify takes bytes and Web streams, and lets go of a stream whose reader has left. To bytes without a type it gives
+  // one, to a stream it doesn't.
+  if (!(body instanceof Uint8Array)) void reply.send(body)
+  else if (body.length === 0) void reply.send()
+  else if (headers["content-type"] !== undefined) void reply.send(body)
+  else void reply.header("content-length", body.length).send(Readable.from([body]))
 }
 
 /** Does something when the handler has answered, before its reader knows. */
