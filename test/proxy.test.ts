@@ -711,7 +711,6 @@ describe("a reader that is", { concurrent: true }, () => {
     Effect.gen(function*() {
       const { log, url } = yield* origin((_, response) => {
         response.writeHead(200, { "content-length": 2 ** 26 }).write(Buffer.alloc(2 ** 25, "x"))
-        response.end(Buffer.alloc(2 ** 25, "x"))
       })
       const page = yield* front(url, { limits })
       const socket = connect(Number(new URL(page).port), "127.0.0.1").on("error", () => {}).pause()
