@@ -134,6 +134,35 @@ export const sie = { ...swr, staleIfError: "1 minute" } as const
 
 const distinct = (answers: ReadonlyArray<Got>) => new Set(answers.map(({ text }) => text)).size
 
+/** Asked through a proxy by two hosts and two schemes, and what a handler that answers its URL gives where it is trusted. */
+export const forwarded = {
+  ask: async (see: (path: string, headers: Http.OutgoingHttpHeaders) => Promise<unknown>) => {
+    const seen: Array<unknown> = []
+    for (const [scheme, host] of [["http", "a"], ["http", "b"], ["https", "a"], ["https", "a"]] as const) {
+      const headers = { "x-forwarded-host": `${host}.test`, "x-forwarded-proto": scheme }
+      seen.push(await see("/a", { "x-forwarded-for": "192.0.2.1", ...headers }))
+    }
+    return seen
+  },
+  seen: [["MISS", "http://a.test/a"], ["MISS", "http://b.test/a"], ["MISS", "https://a.test/a"], [
+    "HIT",
+    "https://a.test/a"
+  ]]
+}
+
+/** Asked by the scripts of two origins, and what is told where CORS is outside the cache. */
+export const crossed = {
+  ask: async (get: (path: string, headers: Http.OutgoingHttpHeaders) => Promise<Got>) => {
+    const seen: Array<unknown> = []
+    for (const origin of ["http://a.test", "http://b.test"]) {
+      const { found, headers } = await get("/a", { origin })
+      seen.push([found, headers["access-control-allow-origin"], headers["vary"]])
+    }
+    return seen
+  },
+  seen: [["MISS", "http://a.test", "Origin, accept-language"], ["HIT", "http://b.test", "Origin, accept-language"]]
+}
+
 /** The cases that hold for every framework. */
 export const behaves = (framework: string, open: (options: Options) => Site): void => {
   const visiting = (build: (site: Site) => void, options: Options = {}) => visit(open, options, build)

@@ -1,6 +1,20 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Data, Deferred, Effect, Fiber, Layer, Logger, Option, Schema, Stream, Tracer } from "effect"
+import {
+  Cause,
+  Context,
+  Data,
+  Deferred,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Redacted,
+  Schema,
+  Stream,
+  Tracer
+} from "effect"
 import { Policy, Swr } from "effect-swr"
 import * as HttpCache from "effect-swr/HttpCache"
 import * as HttpCachePromise from "effect-swr/HttpCachePromise"
@@ -16,7 +30,14 @@ import {
   HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSecurity } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSecurity
+} from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { defect, settle } from "./Origin.ts"
@@ -792,6 +813,58 @@ describe("HttpApi", () => {
         }
       }).pipe(Effect.provide(serve(routes)))
     }))
+
+  class Refused extends Schema.TaggedError<Refused>()("Refused", {}, { httpApiStatus: 401 }) {}
+  class Keyed extends HttpApiMiddleware.Service<Keyed>()("test/Keyed", {
+    error: Refused,
+    security: { key: HttpApiSecurity.apiKey({ key: "x-key" }) }
+  }) {}
+  const keyed = HttpApi.make("keyed").add(
+    HttpApiGroup.make("a").add(HttpApiEndpoint.get("a", "/a", { success: Schema.String }).middleware(Keyed))
+  )
+  const Guarded = (route: HttpCache.Route) =>
+    HttpApiBuilder.layer(keyed).pipe(
+      Layer.provide(HttpApiBuilder.group(keyed, "a", (handlers) => handlers.handle("a", () => Effect.succeed("in")))),
+      Layer.provide(
+        Layer.succeed(Keyed)({
+          key: (app, { credential }) => Redacted.value(credential) === "good" ? app : Effect.fail(new Refused())
+        })
+      ),
+      Layer.provide(HttpCache.route(route).layer)
+    )
+  for (const vary of [[], ["x-key"]]) {
+    it.effect(`W-EX-9: a key in a field of its own is seen where it is in vary: ${JSON.stringify(vary)}`, () =>
+      Effect.gen(function*() {
+        const ask = (key: string) =>
+          Effect.map(fetched("/a", { "x-key": key }), (all) => [all["status"], all["x-cache"]])
+        const [good, again] = vary.length === 0 ? [["401", "MISS"], ["401", "MISS"]] : [["200", "MISS"], ["200", "HIT"]]
+        assert.deepStrictEqual(yield* ask("bad"), ["401", "MISS"])
+        assert.deepStrictEqual([yield* ask("good"), yield* ask("good")], [good, again])
+        assert.deepStrictEqual(yield* ask("bad"), ["401", "MISS"])
+      }).pipe(Effect.provide(serve(Guarded({ ...swr, vary })))))
+  }
+})
+
+describe("what is provided outside the cache for each request", () => {
+  class User extends Context.Service<User, string>()("test/User") {}
+  const known = HttpRouter.middleware<{ provides: User }>()(
+    Effect.succeed((app) =>
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        ({ headers }) => Effect.provideService(app, User, headers["x-user"] ?? headers["authorization"] ?? "nobody")
+      )
+    )
+  )
+  const told = HttpRouter.add("GET", "/a", Effect.map(User, (user) => HttpServerResponse.text(user))).pipe(
+    Layer.provide(HttpCache.route(swr).combine(known).layer)
+  )
+  it.effect("is, for a handler, what it was for its first reader; who says `Authorization` goes past the cache", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* get("/a", { "x-user": "ada" }), ["MISS", "ada"])
+      assert.deepStrictEqual(yield* get("/a", { "x-user": "bob" }), ["HIT", "ada"])
+      assert.deepStrictEqual(yield* get("/a", { authorization: "eve" }), ["MISS", "eve"])
+      assert.deepStrictEqual(yield* get("/a"), ["HIT", "ada"])
+    }).pipe(Effect.provide(serve(told))))
 })
 
 describe("one cache around all routes", () => {
